@@ -1,0 +1,45 @@
+"""The teaching version of every kernel: plain NumPy, a few lines each, and the oracle of the fast ones' tests.
+
+The maths of each kernel is explained here, beside the short code; ``cpu/`` has a file of the same name that computes
+the same thing fast. Read ``im2col.py`` and ``conv.py`` first. Logical shapes are PyTorch's: images are (n, c, h, w).
+"""
+
+from .activation import relu_backward_input, relu_forward
+from .conv import conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward
+from .dropout import dropout_backward_input, dropout_forward
+from .im2col import col2im, im2col
+from .matmul import matmul
+from .norm import (
+    batch_norm_backward_eval,
+    batch_norm_backward_train,
+    batch_norm_forward_eval,
+    batch_norm_forward_train,
+)
+from .optim import adam_update, sgd_update
+from .pooling import avg_pool2d_backward_input, avg_pool2d_forward, max_pool2d_backward_input, max_pool2d_forward
+from .random import philox_words
+
+__all__ = [
+    "adam_update",
+    "avg_pool2d_backward_input",
+    "avg_pool2d_forward",
+    "batch_norm_backward_eval",
+    "batch_norm_backward_train",
+    "batch_norm_forward_eval",
+    "batch_norm_forward_train",
+    "col2im",
+    "conv2d_backward_bias",
+    "conv2d_backward_input",
+    "conv2d_backward_weight",
+    "conv2d_forward",
+    "dropout_backward_input",
+    "dropout_forward",
+    "im2col",
+    "matmul",
+    "max_pool2d_backward_input",
+    "max_pool2d_forward",
+    "philox_words",
+    "relu_backward_input",
+    "relu_forward",
+    "sgd_update",
+]

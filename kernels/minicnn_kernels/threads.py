@@ -1,0 +1,164 @@
+"""How many threads kernels use, and who runs on them.
+
+A kernel that is worth it splits its work into contiguous chunks and calls ``parallel_for``: the caller computes the
+first chunk itself, the others go to a persistent pool of daemon threads (handing over takes about 20 microseconds;
+the compiled loops release the interpreter lock). The split depends only on the number of items, the grain and the
+number of threads, never on timing: for one thread count results are bitwise repeatable.
+
+One region runs at a time. When a second Python thread comes while the pool is busy, it computes all of its chunks
+itself, the same chunks in the same order: the same bits, and never more threads at work than were asked for.
+"""
+
+import operator
+import os
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+Chunk = tuple[int, int]
+
+
+def get_num_threads() -> int:
+    """Number of threads a kernel may use: what was set, else ``MINICNN_NUM_THREADS``, else the cores at hand."""
+    return _num_threads or _default_num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Let kernels use at most `n` threads, the calling one included.
+
+    Raises
+    ------
+    TypeError
+        If `n` is not an integer.
+    ValueError
+        If it is less than 1.
+    """
+    global _num_threads
+    _num_threads = _checked_count(n, "set_num_threads(n)")
+
+
+def split(n_items: int, grain: int = 1) -> list[Chunk]:
+    """Cut the items 0 .. n_items - 1 into one contiguous chunk a thread, none of much less than `grain` items.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(3)
+    >>> split(10), split(10, grain=5), split(0)
+    ([(0, 3), (3, 6), (6, 10)], [(0, 5), (5, 10)], [])
+    >>> set_num_threads(before)
+    """
+    n_chunks = min(get_num_threads(), -(-n_items // grain))
+    return [(i * n_items // n_chunks, (i + 1) * n_items // n_chunks) for i in range(n_chunks)]
+
+
+def parallel_for(fn: Callable[..., Any], n_items: int, *args: Any, grain: int = 1) -> None:
+    """Call ``fn(start, stop, *args)`` for chunks that cover 0 .. n_items - 1, at most one a thread, and wait for all.
+
+    `grain` is the number of items below which a thread of its own does not pay. What a chunk raises is raised here.
+    """
+    if n_items > 0:
+        _run(fn, split(n_items, grain), args)
+
+
+def parallel_chunks(fn: Callable[..., Any], chunks: Sequence[Chunk], *args: Any) -> None:
+    """Call ``fn(index, start, stop, *args)`` for each of `chunks` (from ``split``): for one accumulator a chunk."""
+    _run(fn, [(index, *chunk) for index, chunk in enumerate(chunks)], args)
+
+
+def _run(fn: Callable[..., Any], chunks: Sequence[tuple[int, ...]], args: tuple[Any, ...]) -> None:
+    if len(chunks) < 2 or not _pool.busy.acquire(blocking=False):
+        for chunk in chunks:
+            fn(*chunk, *args)
+        return
+    pool = _pool
+    try:
+        pool.run(fn, chunks, args)
+    finally:
+        pool.busy.release()
+
+
+class _Pool:
+    """Daemon threads that wait, each at a queue of its own."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()  # held for the whole of a region
+        self.inboxes: list[SimpleQueue] = []
+
+    def run(self, fn: Callable[..., Any], chunks: Sequence[tuple[int, ...]], args: tuple[Any, ...]) -> None:
+        while len(self.inboxes) < len(chunks) - 1:
+            inbox: SimpleQueue = SimpleQueue()
+            threading.Thread(target=_work, args=(inbox,), name="minicnn-worker", daemon=True).start()
+            self.inboxes.append(inbox)
+        finished: list[BaseException | None] = []
+        signal: SimpleQueue = SimpleQueue()
+        for inbox, chunk in zip(self.inboxes, chunks[1:], strict=False):
+            inbox.put((fn, chunk, args, finished, signal))
+        error: BaseException | None = None
+        try:
+            fn(*chunks[0], *args)
+        except BaseException as own:
+            error = own
+        # Whatever happens here (Ctrl-C included), wait: the workers write into the caller's arrays. A worker first
+        # appends to `finished`, then signals, so a signal that an interrupt swallowed is not missed.
+        while len(finished) < len(chunks) - 1:
+            try:
+                signal.get()
+            except BaseException as interrupt:
+                error = interrupt
+        error = error or next((e for e in finished if e is not None), None)
+        if error is not None:
+            raise error
+
+
+def _work(inbox: SimpleQueue) -> None:
+    while True:
+        fn, chunk, args, finished, signal = inbox.get()
+        error = None
+        try:
+            fn(*chunk, *args)
+        except BaseException as raised:
+            error = raised
+        finished.append(error)
+        signal.put(None)
+        del fn, args, finished, signal, error  # an idle thread must not keep arrays alive
+
+
+def _checked_count(n: Any, who: str) -> int:
+    try:
+        count = operator.index(n)
+    except TypeError:
+        raise TypeError(f"{who} must be an integer of at least 1, got {n!r}") from None
+    if count < 1:
+        raise ValueError(f"{who} must be at least 1, got {count}")
+    return count
+
+
+def _default_num_threads() -> int:
+    """Read the environment at the first use, and remember."""
+    global _num_threads
+    setting = os.environ.get("MINICNN_NUM_THREADS")
+    if setting:
+        name = "environment variable MINICNN_NUM_THREADS"
+        try:
+            _num_threads = _checked_count(int(setting), name)
+        except ValueError:
+            raise ValueError(f"{name} must be an integer of at least 1, got {setting!r}") from None
+    elif hasattr(os, "sched_getaffinity"):
+        _num_threads = len(os.sched_getaffinity(0))
+    else:
+        _num_threads = os.cpu_count() or 1
+    return _num_threads
+
+
+def _forget_pool() -> None:
+    """After a fork: threads do not survive it, and the lock may have been held by one of them."""
+    global _pool
+    _pool = _Pool()
+
+
+_num_threads = 0  # not decided yet
+_pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
