@@ -1,0 +1,44 @@
+"""Layers: ``import minicnn.nn as nn``, with torch's names.
+
+Start at ``module.py``. A layer holds parameters and calls ``F``, ``functional.py``, which leads on to ``minicnn/ops``.
+"""
+
+from minicnn.nn import functional, init, utils
+from minicnn.nn.activation import Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from minicnn.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from minicnn.nn.container import ModuleDict, ModuleList, Sequential
+from minicnn.nn.conv import Conv2d
+from minicnn.nn.linear import Flatten, Identity, Linear
+from minicnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
+from minicnn.nn.module import Module
+from minicnn.nn.parameter import Buffer, Parameter
+from minicnn.nn.pooling import AvgPool2d, MaxPool2d
+
+__all__ = [
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Buffer",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool2d",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "functional",
+    "init",
+    "utils",
+]

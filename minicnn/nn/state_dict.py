@@ -1,0 +1,206 @@
+"""Saving and loading a module's state: ``state_dict()`` and ``load_state_dict()``.
+
+A state dict is an ordered dictionary from dotted names ("features.0.weight") to tensors: parameters, then persistent
+buffers, module by module in the order of registration, exactly the keys PyTorch writes. Where the names come from is
+``tree.py``; files on disk are ``minicnn.weights``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from minicnn.autograd import Tensor, no_grad
+from minicnn.nn.parameter import Parameter
+from minicnn.nn.tree import ModuleTree
+
+
+class IncompatibleKeys(NamedTuple):
+    """What ``load_state_dict`` returns: keys that the model wanted and did not get, and keys it did not know."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+    __str__ = __repr__
+
+
+class StateDict(OrderedDict[str, Any]):
+    """An ordered dictionary that also notes each module's ``_version``, for layers to read what older ones wrote."""
+
+    _metadata: dict[str, dict[str, Any]]
+
+
+class StateDictMixin(ModuleTree):
+    """``state_dict`` and ``load_state_dict``, and the two methods a layer overrides to change its own part of them."""
+
+    _version: int = 1
+
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """The module's parameters and persistent buffers by dotted name.
+
+        The tensors share memory with the module: train on, and they change. Copy what is to be kept
+        (``{k: v.clone() for k, v in model.state_dict().items()}`` or ``copy.deepcopy``).
+
+        Parameters
+        ----------
+        destination : dictionary to fill and return instead of a new one.
+        prefix : put before every name.
+        keep_vars : return the parameters themselves, which require grad, rather than detached tensors.
+
+        >>> from minicnn import nn
+        >>> list(nn.BatchNorm2d(4).state_dict())
+        ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked']
+        """
+        if destination is None:
+            destination = StateDict()
+            destination._metadata = {}
+        metadata = getattr(destination, "_metadata", None)
+        if metadata is not None:
+            metadata[prefix[:-1]] = {"version": self._version}
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, child in self._modules.items():
+            if child is not None:
+                child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        return destination
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Write this module's own tensors, not its children's, into ``destination``."""
+        for name, value in self._own_state().items():
+            destination[prefix + name] = value if keep_vars else value.detach()
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy values from a state dict into the parameters and buffers of the same names.
+
+        Everything is compared before anything is changed, so a load that fails leaves the module as it was.
+
+        Parameters
+        ----------
+        state_dict : as ``state_dict()`` returns it. Values are cast to the dtype that the module has.
+        strict : whether a key without a place, or a place without a key, is an error. A size that differs always is.
+        assign : put the given tensors in the module in place of its own, keeping their dtype, rather than copying.
+            Make the optimizer afterwards: it would keep the old parameters.
+
+        Returns
+        -------
+        ``(missing_keys, unexpected_keys)``, both empty under ``strict=True``.
+
+        Raises
+        ------
+        TypeError : ``state_dict`` is no mapping.
+        RuntimeError : one message that lists missing keys, unexpected keys, and mismatching sizes.
+
+        >>> from minicnn import nn
+        >>> model, other = nn.Linear(2, 2), nn.Linear(2, 2)
+        >>> model.load_state_dict(other.state_dict())
+        <All keys matched successfully>
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        missing: list[str] = []
+        unexpected: list[str] = []
+        errors: list[str] = []
+        metadata = getattr(state_dict, "_metadata", None) or {}
+        # Copied: _load_from_state_dict may add to its part of it.
+        remaining: OrderedDict[str, Any] = OrderedDict(state_dict)
+        plan: list[tuple[StateDictMixin, str, Tensor]] = []
+        for prefix, module in self._prefixed_modules(""):
+            local_metadata = {**metadata.get(prefix[:-1], {}), "plan": plan}
+            own = OrderedDict((key, value) for key, value in remaining.items() if key.startswith(prefix))
+            module._load_from_state_dict(own, prefix, local_metadata, True, missing, unexpected, errors)
+        if strict and unexpected:
+            errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
+        if strict and missing:
+            errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
+        if errors:
+            details = "\n\t".join(errors)
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{details}")
+        for module, name, value in plan:
+            module._place(name, value, assign)
+        return IncompatibleKeys(missing, unexpected)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Compare this module's own tensors, not its children's, with ``state_dict``, and plan the copies.
+
+        Layers override it, with torch's signature, to accept what earlier versions saved: they change ``state_dict``
+        and then call this one. ``local_metadata["version"]`` is the version that wrote it, absent in files of other
+        origin.
+        """
+        own = self._own_state()
+        for name, value in own.items():
+            key = prefix + name
+            if key not in state_dict:
+                if strict:
+                    missing_keys.append(key)
+                continue
+            given = state_dict[key]
+            if not isinstance(given, Tensor):
+                error_msgs.append(
+                    f'While copying the parameter named "{key}", expected a Tensor from checkpoint but received '
+                    f"{type(given)}: wrap arrays with from_numpy"
+                )
+                continue
+            if value.ndim == 0 and tuple(given.shape) == (1,):
+                given = given.reshape(())  # PyTorch 0.3 saved scalars with one dimension
+            if given.shape != value.shape:
+                error_msgs.append(
+                    f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, "
+                    f"the shape in current model is {value.shape}."
+                )
+                continue
+            local_metadata["plan"].append((self, name, given))
+        if strict:
+            for key in state_dict:
+                head, dot, _ = key[len(prefix) :].partition(".")
+                if (dot and head not in self._modules) or (not dot and head not in own):
+                    unexpected_keys.append(key)
+
+    def _place(self, name: str, value: Tensor, assign: bool) -> None:
+        """Give the parameter or buffer ``name`` the values of ``value``, or ``value`` itself."""
+        current = self._own_state()[name]
+        if not assign:
+            with no_grad():
+                current.copy_(value)
+        elif isinstance(current, Parameter):
+            given = value if isinstance(value, Parameter) else Parameter(value, requires_grad=current.requires_grad)
+            self._parameters[name] = given.requires_grad_(current.requires_grad)
+        else:
+            self._buffers[name] = value
+
+    def _own_state(self) -> dict[str, Tensor]:
+        """This module's parameters and persistent buffers by name, without those that are ``None``."""
+        own: dict[str, Tensor] = {name: value for name, value in self._parameters.items() if value is not None}
+        for name, buffer in self._buffers.items():
+            if buffer is not None and name not in self._non_persistent_buffers_set:
+                own[name] = buffer
+        return own
+
+    def _prefixed_modules(self, prefix: str) -> list[tuple[str, StateDictMixin]]:
+        """``(prefix, module)`` for every place in the tree: a module under two names has two prefixes."""
+        found: list[tuple[str, StateDictMixin]] = [(prefix, self)]
+        for name, child in self._modules.items():
+            if child is not None:
+                found += child._prefixed_modules(f"{prefix}{name}.")
+        return found
+
+
+def _quoted(keys: list[str]) -> str:
+    return ", ".join(f'"{key}"' for key in keys)
