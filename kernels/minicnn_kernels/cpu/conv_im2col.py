@@ -1,0 +1,411 @@
+"""Convolution by im2col, blocked: the patches of a few hundred pixels at a time, in scratch memory that stays in the cache.
+
+Images are channels-last here, so the output (n, h_out, w_out, c_out) is a matrix with one row a pixel, and so is the matrix of
+patches:
+
+    out (pixels, o) = patches (pixels, k) @ filters (k, o)         o = c_out/groups, k = taps * c_in/groups
+
+A patch is laid out [tap][channel]. The filters are packed once a call; then each thread walks through its range of pixels block by
+block: gather the patches (``_gather``), multiply (``gemm.py``). A 1x1 convolution with stride 1 needs no gathering: the image itself
+is the matrix of patches.
+
+The gradient of the input: with stride 1 again a convolution, of grad_out with the filters flipped and their channels exchanged;
+with other strides grad_out @ filters.T gives the gradients of the patches, which are added back to where they came from.
+The gradient of the weights is patches.T @ grad_out, summed over the blocks of a thread, then over threads in order.
+"""
+
+import numpy as np
+
+from ..geometry import conv_output_size
+from ..threads import parallel_chunks, parallel_for, split
+from .gemm import ROWS, empty_panels, multiply, n_panels, pack_rows, tile_scratch
+from .jit import jit
+from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
+from .microkernel import tile_columns
+
+Pair = tuple[int, int]
+Window = tuple[int, ...]  # h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw; c counts the channels of all groups
+
+BLOCK_BYTES = 256 * 1024  # of patches; with the packed filters they fit into a second-level cache
+MIN_BLOCK = 8 * ROWS  # pixels: each block reads all the filters once
+GRAIN_FLOPS = 2_000_000  # about 25 microseconds: below that, another thread does not pay
+
+
+def forward(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> np.ndarray:
+    """See ``conv.conv2d_forward``."""
+    c_out, c_per_group, kh, kw = weight.shape
+    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    # filters[t, i, o] = weight[o, i, t]
+    strides = (1, kh * kw, c_per_group * kh * kw)
+    filters = _pack(weight, groups, (kh * kw, c_per_group, c_out // groups), strides)
+    out = empty_channels_last((x.shape[0], c_out, window[3], window[4]), x.dtype)
+    _convolve(to_channels_last(x), filters, bias, window, groups, out)
+    return to_logical(out)
+
+
+def backward_input(
+    grad_out: np.ndarray,
+    weight: np.ndarray,
+    input_shape: tuple[int, int, int, int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """See ``conv.conv2d_backward_input``."""
+    c_out, c_per_group, kh, kw = weight.shape
+    out_per_group, taps = c_out // groups, kh * kw
+    grad = to_channels_last(grad_out)
+    if stride == (1, 1):
+        # filters[t, o, i] = weight[o, i, taps - 1 - t]; with padding reach - p the result has the size of x
+        filters = _pack(weight, groups, (taps, out_per_group, c_per_group), (-1, c_per_group * taps, taps))
+        reach = dilation[0] * (kh - 1), dilation[1] * (kw - 1)
+        opposite = (reach[0] - padding[0], reach[1] - padding[1])  # (negative where x was padded more than that)
+        window = _window(grad_out.shape, (kh, kw), (1, 1), opposite, dilation)
+        grad_x = empty_channels_last(input_shape, grad.dtype)
+        _convolve(grad, filters, None, window, groups, grad_x)
+        return to_logical(grad_x)
+    # One product a tap: filters[t][o, i] = weight[o, i, t]
+    size = n_panels(c_per_group, grad.dtype) * tile_columns(grad.dtype) * out_per_group
+    filters = np.empty((groups, taps, size), grad.dtype)
+    flat = contiguous(weight).reshape(-1)
+    for group in range(groups):
+        for tap in range(taps):
+            at = group * out_per_group * c_per_group * taps + tap
+            _pack_one(flat, at, (1, out_per_group, c_per_group), (0, c_per_group * taps, taps), filters[group, tap])
+    grad_x = np.zeros((input_shape[0], *input_shape[2:], input_shape[1]), grad.dtype)
+    window = _window(input_shape, (kh, kw), stride, padding, dilation)
+    k = taps * c_per_group
+    block = min(_block_pixels(k, grad.dtype), window[3] * window[4])
+
+    def run(start: int, stop: int) -> None:
+        patches, scratch = np.empty(block * k, grad.dtype), tile_scratch(grad.dtype)
+        columns = tile_columns(grad.dtype)
+        _scatter_images(
+            start, stop, grad, filters, window, c_per_group, out_per_group, columns, block, grad_x, patches, scratch
+        )
+
+    flops = 2 * grad.size // max(1, grad.shape[0]) * k
+    parallel_for(run, grad.shape[0], grain=max(1, GRAIN_FLOPS // max(1, flops)))
+    return to_logical(grad_x)
+
+
+def backward_weight(
+    grad_out: np.ndarray,
+    x: np.ndarray,
+    weight_shape: tuple[int, int, int, int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """See ``conv.conv2d_backward_weight``."""
+    c_out, c_per_group, kh, kw = weight_shape
+    out_per_group, k = c_out // groups, kh * kw * c_per_group
+    x_last, grad = to_channels_last(x), to_channels_last(grad_out)
+    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    dtype, columns = grad.dtype, tile_columns(grad.dtype)
+    pixels = grad.size // c_out
+    block = min(_block_pixels(k, dtype), pixels)
+    chunks = split(pixels, grain=max(MIN_BLOCK, GRAIN_FLOPS // (2 * k * c_out)))
+    sums = np.zeros((max(1, len(chunks)), groups, k, out_per_group), dtype)
+
+    def run(index: int, start: int, stop: int) -> None:
+        patches = np.empty(0 if _is_pointwise(window) else block * k, dtype)
+        packed, scratch = empty_panels(block, out_per_group, dtype), tile_scratch(dtype)
+        _sum_blocks(
+            start,
+            stop,
+            x_last.reshape(-1),
+            grad.reshape(-1),
+            window,
+            columns,
+            block,
+            sums[index],
+            patches,
+            packed,
+            scratch,
+        )
+
+    parallel_chunks(run, chunks)
+    grad_weight = np.empty((groups, out_per_group, c_per_group, kh * kw), dtype)
+    parallel_for(_collect_weights, groups * out_per_group, sums, grad_weight, grain=max(1, (1 << 16) // k))
+    return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, kh, kw)
+
+
+def _convolve(
+    x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, groups: int, out: np.ndarray
+) -> None:
+    """x (n, h, w, c), filters packed a group -> out (n, h_out, w_out, c_out)."""
+    c_out = out.shape[3]
+    k = window[5] * window[6] * (window[2] // groups)
+    pixels = out.size // c_out
+    block = min(_block_pixels(k, out.dtype), -(-pixels // ROWS) * ROWS)
+    x_flat, out_flat = x.reshape(-1), out.reshape(-1)
+    bias_or_empty = np.empty(0, out.dtype) if bias is None else contiguous(bias)
+    columns = tile_columns(out.dtype)
+
+    def run(start: int, stop: int) -> None:
+        patches = np.empty(0 if _is_pointwise(window) else block * k, out.dtype)
+        rows = (start * ROWS, min(stop * ROWS, pixels))
+        _multiply_blocks(
+            *rows,
+            x_flat,
+            filters,
+            bias_or_empty,
+            window,
+            c_out,
+            columns,
+            block,
+            out_flat,
+            patches,
+            tile_scratch(out.dtype),
+        )
+
+    parallel_for(run, -(-pixels // ROWS), grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * c_out)))
+
+
+def _window(x_shape: tuple[int, ...], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
+    _, c, h, w = x_shape
+    h_out = conv_output_size(h, kernel_size[0], stride[0], padding[0], dilation[0])
+    w_out = conv_output_size(w, kernel_size[1], stride[1], padding[1], dilation[1])
+    return (h, w, c, h_out, w_out, *kernel_size, *stride, *padding, *dilation)
+
+
+def _is_pointwise(window: Window) -> bool:
+    return window[5:11] == (1, 1, 1, 1, 0, 0)  # kernel size 1, stride 1, no padding
+
+
+def _block_pixels(k: int, dtype: np.dtype) -> int:
+    """Pixels of a block, a multiple of the tile's rows."""
+    return max(MIN_BLOCK, BLOCK_BYTES // (k * dtype.itemsize) // ROWS * ROWS)
+
+
+def _pack(weight: np.ndarray, groups: int, shape: tuple[int, int, int], strides: tuple[int, int, int]) -> np.ndarray:
+    """filters[t, i, j] of `shape`, taken from each group's weights by `strides`, as panels: (groups, panels' size).
+
+    A negative stride of t counts from the last tap.
+    """
+    taps, rows, n = shape
+    flat = contiguous(weight).reshape(-1)
+    packed = np.empty((groups, n_panels(n, weight.dtype) * tile_columns(weight.dtype) * taps * rows), weight.dtype)
+    for group in range(groups):
+        at = group * taps * rows * n + (taps - 1 if strides[0] < 0 else 0)
+        _pack_one(flat, at, shape, strides, packed[group])
+    return packed
+
+
+def _pack_one(
+    flat: np.ndarray, at: int, shape: tuple[int, int, int], strides: tuple[int, int, int], packed: np.ndarray
+) -> None:
+    columns = tile_columns(flat.dtype)
+    grain = max(1, (1 << 15) // (shape[0] * shape[1] * columns))
+    parallel_for(_pack_panels, n_panels(shape[2], flat.dtype), flat, at, *shape, *strides, columns, packed, grain=grain)
+
+
+@jit
+def _pack_panels(start, stop, w, at, taps, rows, n, tap_stride, row_stride, stride, columns, packed):  # type: ignore[no-untyped-def]
+    """packed[panel][t][i][j] = w[at + t * tap_stride + i * row_stride + (panel * columns + j) * stride], zero from n on.
+
+    In blocks of 16 rows, whose lines of `packed` stay in the cache while w is read in its own order.
+    """
+    for panel in range(start, stop):
+        first = panel * columns
+        for block in range(0, rows, 16):
+            for j in range(columns):
+                for i in range(block, min(block + 16, rows)):
+                    for t in range(taps):
+                        value = w[0]
+                        value = (
+                            w[at + t * tap_stride + i * row_stride + (first + j) * stride]
+                            if first + j < n
+                            else 0 * value
+                        )
+                        packed[((panel * taps + t) * rows + i) * columns + j] = value
+
+
+@jit
+def _gather(x, c_at, channels, window, first, n_pixels, patches):  # type: ignore[no-untyped-def]
+    """patches[p, t, i] = x at tap t of the window of output pixel first + p, channel c_at + i; zero outside the image.
+
+    Taps that lie side by side in memory (all channels, no dilation along the row) are copied as one run.
+    """
+    h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
+    run = kw if dw == 1 and channels == c else 1
+    ox = first % w_out
+    oy = first // w_out % h_out
+    image = first // (w_out * h_out)
+    at = 0
+    for _ in range(n_pixels):
+        for i in range(kh):
+            y = oy * sh - ph + i * dh
+            for j in range(0, kw, run):
+                left = ox * sw - pw + j * dw
+                # Of the taps j .. j + run - 1, those from `begin` to `end` lie on the image.
+                begin = min(max(-left, 0), run)
+                end = max(min(w - left, run), begin) if 0 <= y < h else begin
+                target = patches[at : at + run * channels]
+                source = x[((image * h + y) * w + left + begin) * c + c_at :] if end > begin else x[0:0]
+                for q in range(begin * channels):
+                    target[q] = 0
+                middle = target[begin * channels : end * channels]
+                for q in range(middle.size):
+                    middle[q] = source[q]
+                rest = target[end * channels :]
+                for q in range(rest.size):
+                    rest[q] = 0
+                at += run * channels
+        ox += 1
+        if ox == w_out:
+            ox = 0
+            oy += 1
+            if oy == h_out:
+                oy = 0
+                image += 1
+
+
+@jit
+def _multiply_blocks(start, stop, x, filters, bias, window, c_out, columns, block, out, patches, scratch):  # type: ignore[no-untyped-def]
+    """Output pixels start .. stop of a convolution, a block at a time. An empty `patches` says that x is the matrix."""
+    c = window[2]
+    groups = filters.shape[0]
+    channels, o = c // groups, c_out // groups
+    panels = (o + columns - 1) // columns
+    k = filters.shape[1] // (panels * columns)
+    for first in range(start, stop, block):
+        n_pixels = min(block, stop - first)
+        if bias.size > 0:
+            for p in range(first, first + n_pixels):
+                row = out[p * c_out : (p + 1) * c_out]
+                for j in range(bias.size):
+                    row[j] = bias[j]
+        for group in range(groups):
+            c_at = first * c_out + group * o
+            if patches.size == 0:
+                x_at = first * c + group * channels
+                multiply(
+                    0,
+                    n_pixels,
+                    0,
+                    panels,
+                    x,
+                    x_at,
+                    c,
+                    1,
+                    filters[group],
+                    out,
+                    c_at,
+                    c_out,
+                    k,
+                    o,
+                    columns,
+                    bias.size > 0,
+                    scratch,
+                )
+            else:
+                _gather(x, group * channels, channels, window, first, n_pixels, patches)
+                multiply(
+                    0,
+                    n_pixels,
+                    0,
+                    panels,
+                    patches,
+                    0,
+                    k,
+                    1,
+                    filters[group],
+                    out,
+                    c_at,
+                    c_out,
+                    k,
+                    o,
+                    columns,
+                    bias.size > 0,
+                    scratch,
+                )
+
+
+@jit
+def _sum_blocks(start, stop, x, grad, window, columns, block, sums, patches, packed, scratch):  # type: ignore[no-untyped-def]
+    """sums[group] += patches.T @ grad over the output pixels start .. stop."""
+    c = window[2]
+    groups, k, o = sums.shape
+    channels = c // groups
+    panels = (o + columns - 1) // columns
+    for first in range(start, stop, block):
+        n_pixels = min(block, stop - first)
+        for group in range(groups):
+            total = sums[group].reshape(-1)
+            pack_rows(0, panels, grad, first * groups * o + group * o, groups * o, n_pixels, o, columns, packed)
+            if patches.size == 0:
+                x_at = first * c + group * channels
+                multiply(0, k, 0, panels, x, x_at, 1, c, packed, total, 0, o, n_pixels, o, columns, True, scratch)
+            else:
+                _gather(x, group * channels, channels, window, first, n_pixels, patches)
+                multiply(0, k, 0, panels, patches, 0, 1, k, packed, total, 0, o, n_pixels, o, columns, True, scratch)
+
+
+@jit
+def _collect_weights(start, stop, sums, grad_weight):  # type: ignore[no-untyped-def]
+    """grad_weight[group, o, i, t] = sum over chunks of sums[chunk, group, (t, i), o], for rows start .. stop of (group, o)."""
+    n_chunks = sums.shape[0]
+    _, n_o, n_i, taps = grad_weight.shape
+    for row in range(start, stop):
+        group, o = row // n_o, row % n_o
+        for i in range(n_i):
+            for t in range(taps):
+                total = sums[0, group, t * n_i + i, o]
+                for chunk in range(1, n_chunks):
+                    total += sums[chunk, group, t * n_i + i, o]
+                grad_weight[group, o, i, t] = total
+
+
+@jit
+def _scatter_images(start, stop, grad, filters, window, channels, o, columns, block, grad_x, patches, scratch):  # type: ignore[no-untyped-def]
+    """Images start .. stop of grad_x: the gradients of a block of patches, added to the pixels under their taps."""
+    h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
+    groups, taps, _ = filters.shape
+    c_out = groups * o
+    panels = (channels + columns - 1) // columns
+    k = taps * channels
+    grad_flat = grad.reshape(-1)
+    for image in range(start, stop):
+        for first in range(0, h_out * w_out, block):
+            n_pixels = min(block, h_out * w_out - first)
+            for group in range(groups):
+                grad_at = (image * h_out * w_out + first) * c_out + group * o
+                for tap in range(taps):
+                    packed = filters[group, tap]
+                    multiply(
+                        0,
+                        n_pixels,
+                        0,
+                        panels,
+                        grad_flat,
+                        grad_at,
+                        c_out,
+                        1,
+                        packed,
+                        patches,
+                        tap * channels,
+                        k,
+                        o,
+                        channels,
+                        columns,
+                        False,
+                        scratch,
+                    )
+                for p in range(n_pixels):
+                    oy, ox = (first + p) // w_out, (first + p) % w_out
+                    for i in range(kh):
+                        y = oy * sh - ph + i * dh
+                        for j in range(kw):
+                            left = ox * sw - pw + j * dw
+                            if 0 <= y < h and 0 <= left < w:
+                                pixel = grad_x[image, y, left, group * channels : (group + 1) * channels]
+                                at = p * k + (i * kw + j) * channels
+                                part = patches[at : at + channels]
+                                for q in range(channels):
+                                    pixel[q] += part[q]

@@ -1,0 +1,155 @@
+"""Matrix products, cut into the register tiles of ``microkernel.py`` (Goto and van de Geijn 2008; Van Zee and van de Geijn 2015).
+
+B is packed first: columns in panels as wide as a tile, [panel][k][columns], the last one padded with zeros, so that a tile reads it
+straight through. A is read where it lies, by any row and column stride; so A, A.T, and patches in scratch memory are all the same to it.
+
+    for each block of KC steps of k          a panel's block of B stays in the second-level cache
+        for each tile of rows                its part of A, rows x KC, stays in the first-level cache
+            for each panel                   one register tile
+
+Everything here is single-threaded and takes ranges of rows and panels; the callers (``matmul.py``, ``conv.py``) share these out.
+"""
+
+import numpy as np
+
+from .jit import jit
+from .microkernel import SIMD, full_tile, low_tile, tile_columns
+
+KC = 384  # 14 rows x 384 x 4 bytes: 21 KB of the first-level cache
+ROWS = SIMD.rows
+FEW_ROWS = SIMD.few_rows
+
+
+def n_panels(n: int, dtype: np.dtype) -> int:
+    """Panels of a matrix with n columns."""
+    return -(-n // tile_columns(dtype))
+
+
+def empty_panels(k: int, n: int, dtype: np.dtype) -> np.ndarray:
+    """Memory for a packed (k, n) matrix."""
+    return np.empty(n_panels(n, dtype) * k * tile_columns(dtype), dtype)
+
+
+def tile_scratch(dtype: np.dtype) -> np.ndarray:
+    """Memory for the tile that ``multiply`` needs at the right edge of C: one a thread."""
+    return np.empty(ROWS * tile_columns(dtype), dtype)
+
+
+@jit
+def pack_rows(start, stop, b, b_at, b_row, k, n, columns, packed):  # type: ignore[no-untyped-def]
+    """Pack the panels start .. stop of B[p, j] = b[b_at + p * b_row + j]."""
+    for panel in range(start, stop):
+        first = panel * columns
+        width = min(columns, n - first)
+        for p in range(k):
+            source = b[b_at + p * b_row + first : b_at + p * b_row + first + width]
+            target = packed[(panel * k + p) * columns : (panel * k + p + 1) * columns]
+            for j in range(width):
+                target[j] = source[j]
+            for j in range(width, columns):
+                target[j] = 0
+
+
+@jit
+def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):  # type: ignore[no-untyped-def]
+    """Pack the panels start .. stop of B[p, j] = b[b_at + p + j * b_col], in blocks of 16 x columns that stay in the cache."""
+    for panel in range(start, stop):
+        first = panel * columns
+        width = min(columns, n - first)
+        for block in range(0, k, 16):
+            length = min(16, k - block)
+            target = packed[(panel * k + block) * columns : (panel * k + block + length) * columns]
+            for j in range(width):
+                at = b_at + block + (first + j) * b_col
+                source = b[at : at + length]
+                for p in range(length):
+                    target[p * columns + j] = source[p]
+            for j in range(width, columns):
+                for p in range(length):
+                    target[p * columns + j] = 0
+
+
+@jit
+def multiply(
+    row_start,
+    row_stop,
+    panel_start,
+    panel_stop,
+    a,
+    a_at,
+    a_row,
+    a_col,
+    packed,
+    c,
+    c_at,
+    c_row,
+    k,
+    n,
+    columns,
+    accumulate,
+    scratch,
+):  # type: ignore[no-untyped-def]
+    """C = A @ B, or C += A @ B, for a range of rows and of panels of B.
+
+    A[i, p] = a[a_at + i * a_row + p * a_col], C[i, j] = c[c_at + i * c_row + j], j < n; `packed` holds B.
+    """
+    if k == 0 and not accumulate:
+        for i in range(row_start, row_stop):
+            for j in range(panel_start * columns, min(n, panel_stop * columns)):
+                c[c_at + i * c_row + j] = 0
+    for p in range(0, k, KC):
+        depth = min(KC, k - p)
+        add = accumulate or p > 0
+        i = row_start
+        while i < row_stop:
+            left = row_stop - i
+            # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.
+            low = (left + FEW_ROWS - 1) // FEW_ROWS * FEW_ROWS < ROWS
+            height = min(left, FEW_ROWS if low else ROWS)
+            a_here = a_at + i * a_row + p * a_col
+            for panel in range(panel_start, panel_stop):
+                b_here = (panel * k + p) * columns
+                width = min(columns, n - panel * columns)
+                c_here = c_at + i * c_row + panel * columns
+                whole = width == columns
+                # A tile is always stored whole: at the right edge into scratch memory, from which its columns are copied.
+                target = c if whole else scratch
+                target_at = c_here if whole else 0
+                target_row = c_row if whole else columns
+                if low:
+                    low_tile(
+                        a,
+                        a_here,
+                        a_row,
+                        a_col,
+                        packed,
+                        b_here,
+                        target,
+                        target_at,
+                        target_row,
+                        depth,
+                        height,
+                        add and whole,
+                    )
+                else:
+                    full_tile(
+                        a,
+                        a_here,
+                        a_row,
+                        a_col,
+                        packed,
+                        b_here,
+                        target,
+                        target_at,
+                        target_row,
+                        depth,
+                        height,
+                        add and whole,
+                    )
+                if not whole:
+                    for r in range(height):
+                        edge = c[c_here + r * c_row : c_here + r * c_row + width]
+                        part = scratch[r * columns : r * columns + width]
+                        for j in range(width):
+                            edge[j] = edge[j] + part[j] if add else part[j]
+            i += height

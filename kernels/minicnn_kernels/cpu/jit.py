@@ -1,0 +1,66 @@
+"""The one decorator of all compiled functions.
+
+``nogil``: a compiled loop lets other Python threads run, and so the pool in ``threads.py``. ``cache``: machine code is kept on disk, in
+the folder that ``compile_cache.py`` chooses. Of LLVM's fast-math liberties only those are taken that never lose a NaN or an
+infinity: fused multiply-add, another order of summation, and no care for the sign of zero. ``parallel=True`` is never used: it costs
+seconds of compilation and brings a threading layer of its own.
+
+Arguments are kept plain (C-contiguous aligned arrays, integers, booleans, scalars of the arrays' dtype), so that a function is
+compiled once for float32 and once for float64. With ``NUMBA_DISABLE_JIT=1`` everything here runs as plain Python.
+"""
+
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba.core.caching import FunctionCache
+
+from ..compile_cache import compile_cache_dir
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FASTMATH = {"contract", "reassoc", "nsz"}
+DISABLED = bool(numba.config.DISABLE_JIT)
+
+_lock = threading.Lock()
+
+
+def jit(function: Function) -> Function:
+    """Compile `function` at its first call (or load it from the cache)."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
+    if not DISABLED:
+        dispatcher._cache = _cache_in_our_folder(function)
+    return dispatcher
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, but a damaged or full disk costs time, not the run."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # unpickling a damaged file may raise anything
+            warnings.warn(
+                f"compiled kernel in {self.cache_path} cannot be loaded, compiling it again: {error!r}", stacklevel=2
+            )
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            warnings.warn(f"compiled kernel cannot be saved for the next run: {error}", stacklevel=2)
+
+
+def _cache_in_our_folder(function: Callable[..., Any]) -> FunctionCache:
+    """Numba reads the folder from its global configuration, here: lend it ours, and leave other users' setting as it was."""
+    config = numba.config
+    with _lock:
+        before = config.CACHE_DIR, getattr(config, "CACHE_LOCATOR_CLASSES", "")
+        config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = str(compile_cache_dir()), ""
+        try:
+            return _Cache(function)
+        finally:
+            config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = before

@@ -1,0 +1,81 @@
+"""Memory order inside this package: channels last.
+
+An image array has the logical shape (n, c, h, w), as in PyTorch, but the kernels work on (n, h, w, c): the channels of a
+pixel lie side by side, one vector instruction takes 16 of them, and a window's pixels are whole runs of memory. An array
+that a kernel returned is such memory already, seen through a transposed view, and the conversion below is free; the first
+layer's input is copied once. (With one channel, or 1x1 images, both orders are the same bytes, and NumPy's flags know it.)
+"""
+
+import numpy as np
+
+from ..threads import parallel_for
+from .jit import jit
+
+BLOCK = 16  # a block of 16 x 16 numbers: each cache line that is touched is used whole
+GRAIN = 1 << 15  # numbers below which a second thread does not pay
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """`array` itself if it is row-major, aligned and writeable, else a copy that is: what compiled functions expect.
+
+    (Numba would compile a function once more for read-only or unaligned arrays.)
+    """
+    return array if array.flags.carray else np.array(array, order="C")
+
+
+def to_channels_last(x: np.ndarray) -> np.ndarray:
+    """(n, c, *spatial) -> (n, *spatial, c), contiguous; a view where possible."""
+    view = np.moveaxis(x, 1, -1) if x.ndim != 4 else x.transpose(0, 2, 3, 1)
+    if view.flags.carray:
+        return view
+    n, c = x.shape[:2]
+    if x.ndim > 2 and x.flags.carray and x.size:
+        return transposed(x.reshape(n, c, -1)).reshape(
+            view.shape
+        )  # (n, c, pixels) -> (n, pixels, c) -> (n, *spatial, c)
+    return contiguous(view)
+
+
+def empty_channels_last(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Uninitialised (n, *spatial, c) memory for a result of logical shape (n, c, *spatial)."""
+    n, c, *spatial = shape
+    return np.empty((n, *spatial, c), dtype)
+
+
+def to_logical(x: np.ndarray) -> np.ndarray:
+    """(n, *spatial, c) -> the view (n, c, *spatial)."""
+    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else np.moveaxis(x, -1, 1)
+
+
+def transposed(x: np.ndarray) -> np.ndarray:
+    """(batch, rows, columns) -> (batch, columns, rows), a copy (NumPy's own takes several times as long)."""
+    x = contiguous(x)
+    out = np.empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
+    transpose_into(x, out)
+    return out
+
+
+def transpose_into(x: np.ndarray, out: np.ndarray) -> None:
+    """The same into `out`; both contiguous."""
+    batch, rows, columns = x.shape
+    strips = -(-columns // BLOCK)
+    grain = max(1, GRAIN // max(1, rows * BLOCK))
+    parallel_for(_transpose, batch * strips, x.reshape(-1), rows, columns, out.reshape(-1), grain=grain)
+
+
+@jit
+def _transpose(start, stop, x, rows, columns, out):  # type: ignore[no-untyped-def]
+    """Strips of BLOCK columns become BLOCK rows of the result; strip s belongs to matrix s // (strips a matrix)."""
+    strips = (columns + BLOCK - 1) // BLOCK
+    for strip in range(start, stop):
+        matrix = strip // strips * rows * columns
+        first = strip % strips * BLOCK
+        width = min(BLOCK, columns - first)
+        for block in range(0, rows, BLOCK):
+            height = min(BLOCK, rows - block)
+            for j in range(width):
+                at = matrix + (first + j) * rows + block
+                target = out[at : at + height]
+                source = x[matrix + block * columns + first + j :]
+                for i in range(height):
+                    target[i] = source[i * columns]

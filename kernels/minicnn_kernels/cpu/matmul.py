@@ -1,0 +1,125 @@
+"""Matrix product: ``gemm.py`` for large operands, plain loops for a handful of rows, shared out among the threads."""
+
+import numpy as np
+
+from ..threads import get_num_threads, parallel_for
+from .gemm import ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
+from .jit import jit
+from .layout import contiguous, transpose_into
+from .microkernel import tile_columns
+
+GRAIN_FLOPS = (
+    2_000_000  # about 25 microseconds of work: below that, handing over to another thread costs more than it brings
+)
+VECTOR_ROWS = 2  # up to so many rows the product is bound by reading b once, and packing b would triple that
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(..., m, k) @ (..., k, n) -> (..., m, n)."""
+    if a.ndim == 2 and b.ndim == 2:
+        out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+        _matmul_2d(a, b, out)
+        return out
+    if b.ndim == 2 and a.flags.c_contiguous:  # one product with all rows of a
+        rows = a.reshape(-1, a.shape[-1]) if a.size else np.empty((int(np.prod(a.shape[:-1])), a.shape[-1]), a.dtype)
+        return matmul(rows, b).reshape(*a.shape[:-1], b.shape[1])
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a_all = np.broadcast_to(a, (*batch, *a.shape[-2:]))
+    b_all = np.broadcast_to(b, (*batch, *b.shape[-2:]))
+    out = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
+    for index in np.ndindex(batch):
+        _matmul_2d(a_all[index], b_all[index], out[index])
+    return out
+
+
+def _matmul_2d(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """(m, k) @ (k, n) into the row-major out (m, n)."""
+    (m, k), n = a.shape, b.shape[1]
+    if m == 0 or n == 0:
+        return
+    if k == 0:
+        out[...] = 0
+    elif m <= VECTOR_ROWS:
+        _few_rows(a, b, out)
+    elif 2 * m * (n + k) <= k * n:
+        # Packing b would cost more than packing a and transposing the result: (a @ b).T = b.T @ a.T
+        swapped = np.empty((1, n, m), a.dtype)
+        _packed(b.T, a.T, swapped[0])  # (n, k) @ (k, m) -> (n, m)
+        transpose_into(swapped, out.reshape(1, m, n))  # (1, n, m) -> (1, m, n)
+    else:
+        _packed(a, b, out)
+
+
+def _packed(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    (m, k), n = a.shape, b.shape[1]
+    a_flat, a_row, a_col = _flat(a)
+    b_flat, b_row, b_col = _flat(b)
+    columns, panels = tile_columns(a.dtype), n_panels(n, a.dtype)
+    packed = empty_panels(k, n, a.dtype)
+    grain = max(1, GRAIN_FLOPS // 8 // (k * columns))  # packing an element takes about as long as 8 operations
+    if b_col == 1:
+        parallel_for(pack_rows, panels, b_flat, 0, b_row, k, n, columns, packed, grain=grain)
+    else:
+        parallel_for(pack_columns, panels, b_flat, 0, b_col, k, n, columns, packed, grain=grain)
+    c_flat = out.reshape(-1)  # (m, n) -> (m*n,)
+    tiles = -(-m // ROWS)
+    by_rows = tiles >= panels or tiles >= 8 * get_num_threads()
+
+    def run(start: int, stop: int) -> None:
+        rows = (start * ROWS, min(stop * ROWS, m)) if by_rows else (0, m)
+        columns_of_panels = (0, panels) if by_rows else (start, stop)
+        scratch = tile_scratch(a.dtype)
+        multiply(
+            *rows, *columns_of_panels, a_flat, 0, a_row, a_col, packed, c_flat, 0, n, k, n, columns, False, scratch
+        )
+
+    if by_rows:
+        parallel_for(run, tiles, grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * n)))
+    else:
+        parallel_for(run, panels, grain=max(1, GRAIN_FLOPS // (2 * m * k * columns)))
+
+
+def _few_rows(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """For one or two rows: read b once, where it lies."""
+    n, k = out.shape[1], a.shape[1]
+    a = contiguous(a)
+    b_flat, b_row, b_col = _flat(b)
+    grain = max(1, GRAIN_FLOPS // 8 // k)
+    if b_col == 1:
+        parallel_for(_row_times_rows, n, a, b_flat, b_row, out, grain=max(grain, 64))
+    else:
+        parallel_for(_row_times_columns, n, a, b_flat, b_col, out, grain=grain)
+
+
+def _flat(matrix: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """(m, n), row-major or transposed -> its memory as a flat array, and the row and column strides in elements."""
+    if matrix.T.flags.carray and not matrix.flags.carray:
+        return matrix.T.reshape(-1), 1, matrix.shape[0]
+    return contiguous(matrix).reshape(-1), matrix.shape[1], 1
+
+
+@jit
+def _row_times_rows(start, stop, a, b, b_row, out):  # type: ignore[no-untyped-def]
+    """out[i, start:stop] = sum_p a[i, p] * b[p, start:stop]: add up scaled rows of b."""
+    for i in range(a.shape[0]):
+        total = out[i, start:stop]
+        total[:] = 0
+        for p in range(a.shape[1]):
+            factor = a[i, p]
+            row = b[p * b_row + start : p * b_row + stop]
+            for j in range(total.size):
+                total[j] += factor * row[j]
+
+
+@jit
+def _row_times_columns(start, stop, a, b, b_col, out):  # type: ignore[no-untyped-def]
+    """out[i, j] = a[i] . b[:, j]: inner products of contiguous vectors."""
+    k = a.shape[1]
+    for j in range(start, stop):
+        column = b[j * b_col : j * b_col + k]
+        for i in range(a.shape[0]):
+            row = a[i]
+            total = row[0] * column[0]
+            for p in range(1, k):
+                total += row[p] * column[p]
+            out[i, j] = total

@@ -1,0 +1,210 @@
+"""The innermost loop of every matrix product, written as LLVM IR: one tile of C = A @ B that lives in vector registers.
+
+A tile of `rows` x (2 vectors of `lanes`) numbers is accumulated over k: at each step two vectors of B and, row by row, one number of
+A are loaded, the number is spread over a vector, and two multiply-adds follow. With AVX-512, 14 rows make 28 accumulators, which
+with the two vectors of B and the spread number fill 31 of 32 registers; every loaded number is used 14 or 32 times. A compiler
+does not find this by itself (plain loops reach two thirds of it), so ``_emit`` writes the instructions through llvmlite.
+
+The multiply and the add are separate instructions with the `contract` flag: LLVM fuses them where the processor can, and never falls
+back to a library call where it cannot. ``gemm.py`` cuts whole matrices into such tiles.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .jit import DISABLED
+
+VECTORS = 2
+
+
+class Simd(NamedTuple):
+    """The shape of the tiles for one kind of processor."""
+
+    name: str
+    vector_bytes: int
+    rows: int
+    few_rows: int  # a second, lower tile for what is left over
+
+
+SIMDS = {
+    "avx512": Simd("avx512", 64, rows=14, few_rows=4),
+    "avx2": Simd("avx2", 32, rows=6, few_rows=2),
+    "generic": Simd("generic", 16, rows=4, few_rows=1),
+}
+
+
+def _choose_simd() -> Simd:
+    """By what the processor has; ``MINICNN_SIMD`` overrides it, for tests."""
+    override = os.environ.get("MINICNN_SIMD")
+    if override:
+        if override not in SIMDS:
+            raise ValueError(f"environment variable MINICNN_SIMD: {override!r} is none of {', '.join(SIMDS)}")
+        return SIMDS[override]
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return SIMDS["avx512"]
+    return SIMDS["avx2" if features.get("avx2") and features.get("fma") else "generic"]
+
+
+SIMD = _choose_simd()
+
+
+def tile_columns(dtype: np.dtype) -> int:
+    """Columns of a tile: two vectors."""
+    return VECTORS * SIMD.vector_bytes // dtype.itemsize
+
+
+def _tile_product(rows: int) -> Callable[..., None]:
+    """The function ``tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate)`` for tiles of `rows` rows.
+
+    a, b, c are flat arrays; everything else counts in elements. For i < n_rows <= rows and j < columns:
+
+        C[i, j] = (C[i, j] if accumulate else 0) + sum_{p < k} A[i, p] * B[p, j]
+
+    with A[i, p] = a[a_at + i * a_row + p * a_col], B[p, j] = b[b_at + p * columns + j], C[i, j] = c[c_at + i * c_row + j].
+    Nothing but these elements is read or written (of A also row 0 in place of the rows from n_rows on).
+    """
+    if DISABLED:
+
+        def tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):  # type: ignore[no-untyped-def]
+            columns = tile_columns(a.dtype)
+            for i in range(n_rows):
+                row = a[a_at + i * a_row :][: (k - 1) * a_col + 1 : a_col]
+                total = row @ b[b_at : b_at + k * columns].reshape(k, columns)  # (k,) @ (k, columns) -> (columns,)
+                target = c[c_at + i * c_row : c_at + i * c_row + columns]
+                target[:] = target + total if accumulate else total
+
+        return tile
+
+    @intrinsic
+    def tile(typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):  # type: ignore[no-untyped-def]
+        size = types.int64
+        signature = types.void(a, size, size, size, b, size, c, size, size, size, size, types.boolean)
+        lanes = SIMD.vector_bytes // (a.dtype.bitwidth // 8)
+
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate = args
+            arrays = [
+                context.make_array(kind)(context, builder, value)
+                for kind, value in zip(
+                    (signature.args[0], signature.args[4], signature.args[6]), (a, b, c), strict=True
+                )
+            ]
+            a_data, b_data, c_data = (array.data for array in arrays)
+            _emit(
+                builder,
+                rows,
+                ir.VectorType(
+                    a_data.type.pointee if lanes == 0 else context.get_value_type(signature.args[0].dtype), lanes
+                ),
+                (builder.gep(a_data, [a_at]), a_row, a_col),
+                builder.gep(b_data, [b_at]),
+                (builder.gep(c_data, [c_at]), c_row),
+                k,
+                n_rows,
+                accumulate,
+            )
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def _emit(
+    builder: ir.IRBuilder,
+    rows: int,
+    vector: ir.VectorType,
+    a: tuple[ir.Value, ir.Value, ir.Value],
+    b: ir.Value,
+    c: tuple[ir.Value, ir.Value],
+    k: ir.Value,
+    n_rows: ir.Value,
+    accumulate: ir.Value,
+) -> None:
+    """Emit the loop over k and the stores. a: pointer, row and column stride; b: pointer; c: pointer, row stride."""
+    a_start, a_row, a_col = a
+    c_start, c_row = c
+    size = ir.IntType(64)
+    align = vector.elements and _bytes(vector.element)  # arrays are aligned to their elements, not to vectors
+    vector_pointer = vector.as_pointer()
+    spread = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    contract = ("contract",)
+
+    def number(value: int) -> ir.Constant:
+        return ir.Constant(size, value)
+
+    def vectors_at(pointer: ir.Value) -> list[ir.Value]:
+        places = [builder.gep(pointer, [number(v * vector.count)]) for v in range(VECTORS)]
+        return [builder.bitcast(place, vector_pointer) for place in places]
+
+    # Rows that are not there read row 0 instead.
+    row_at = [
+        builder.select(builder.icmp_signed("<", number(i), n_rows), builder.mul(number(i), a_row), number(0))
+        for i in range(rows)
+    ]
+    before = builder.block
+    head = builder.append_basic_block("tile.head")
+    body = builder.append_basic_block("tile.body")
+    done = builder.append_basic_block("tile.done")
+    builder.branch(head)
+
+    builder.position_at_end(head)
+    step = builder.phi(size)
+    a_now = builder.phi(a_start.type)
+    b_now = builder.phi(b.type)
+    sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(rows)]
+    builder.cbranch(builder.icmp_signed("<", step, k), body, done)
+
+    builder.position_at_end(body)
+    b_values = [builder.load(place, align=align) for place in vectors_at(b_now)]
+    new_sums = []
+    for i in range(rows):
+        value = builder.load(builder.gep(a_now, [row_at[i]]), align=align)
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+        values = builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), spread)
+        products = [builder.fmul(values, b_value, flags=contract) for b_value in b_values]
+        new_sums.append([builder.fadd(s, p, flags=contract) for s, p in zip(sums[i], products, strict=True)])
+    a_next = builder.gep(a_now, [a_col])
+    b_next = builder.gep(b_now, [number(VECTORS * vector.count)])
+    step_next = builder.add(step, number(1))
+    end_of_body = builder.block
+    builder.branch(head)
+
+    zero = ir.Constant(vector, [0.0] * vector.count)
+    for phi, start, following in [(step, number(0), step_next), (a_now, a_start, a_next), (b_now, b, b_next)]:
+        phi.add_incoming(start, before)
+        phi.add_incoming(following, end_of_body)
+    for row, new_row in zip(sums, new_sums, strict=True):
+        for phi, following in zip(row, new_row, strict=True):
+            phi.add_incoming(zero, before)
+            phi.add_incoming(following, end_of_body)
+
+    builder.position_at_end(done)
+    for i in range(rows):
+        with builder.if_then(builder.icmp_signed("<", number(i), n_rows)):
+            places = vectors_at(builder.gep(c_start, [builder.mul(number(i), c_row)]))
+            with builder.if_else(cgutils.as_bool_bit(builder, accumulate)) as (then, otherwise):
+                with then:
+                    for place, total in zip(places, sums[i], strict=True):
+                        old = builder.load(place, align=align)
+                        builder.store(builder.fadd(old, total), place, align=align)
+                with otherwise:
+                    for place, total in zip(places, sums[i], strict=True):
+                        builder.store(total, place, align=align)
+
+
+def _bytes(scalar: ir.Type) -> int:
+    return 4 if isinstance(scalar, ir.FloatType) else 8
+
+
+full_tile = _tile_product(SIMD.rows)
+low_tile = _tile_product(SIMD.few_rows)
