@@ -1,4 +1,5 @@
 """Compiled kernels (so far convolution and matrix product; the rest are the reference ones under the same names).
+"""
 
 from ..reference.activation import relu_backward_input, relu_forward
 from .conv import conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward
