@@ -1,0 +1,128 @@
+"""minicnn: a deep-learning framework written from scratch on NumPy.
+
+>>> import minicnn as mc
+>>> x = mc.tensor([1.0, 2.0, 3.0], requires_grad=True)
+>>> (x ** 2).sum().backward()
+>>> x.grad
+tensor([2., 4., 6.])
+
+Names, arguments and semantics are torch's: ``import minicnn as torch`` runs a tutorial. Where to look: ``autograd/`` (tensors
+and the walk back), ``ops/`` (differentiable functions), ``nn/`` (layers), ``optim/`` (update rules), ``data/`` (datasets and
+loaders), ``training/`` and ``cli/`` (the training loop and the commands). The loops are in the package ``minicnn_kernels``.
+"""
+
+from minicnn_kernels import use_backend
+from minicnn_kernels.threads import get_num_threads, set_num_threads
+
+from . import autograd, cuda, data, nn, ops, optim, random  # after the tensors they are made of
+from .autograd import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .device import DeviceUnavailable, device
+from .dtypes import (
+    DType,
+    float32,
+    float64,
+    get_default_dtype,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    set_default_dtype,
+    uint8,
+)
+from .dtypes import bool_ as bool
+from .ops import (
+    abs,
+    add,
+    all,
+    allclose,
+    amax,
+    amin,
+    any,
+    arange,
+    argmax,
+    argmin,
+    as_tensor,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    cat,
+    chunk,
+    clamp,
+    div,
+    dropout,
+    empty,
+    empty_like,
+    eq,
+    equal,
+    exp,
+    eye,
+    flatten,
+    floor_divide,
+    from_numpy,
+    full,
+    full_like,
+    ge,
+    gt,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    linspace,
+    log,
+    log_softmax,
+    lt,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    mul,
+    ne,
+    neg,
+    ones,
+    ones_like,
+    permute,
+    pow,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    relu,
+    remainder,
+    reshape,
+    result_type,
+    sigmoid,
+    softmax,
+    split,
+    sqrt,
+    square,
+    squeeze,
+    stack,
+    std,
+    sub,
+    sum,
+    t,
+    tanh,
+    tensor,
+    transpose,
+    unsqueeze,
+    var,
+    where,
+    zeros,
+    zeros_like,
+)
+from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+
+float = float32
+double = float64
+long = int64
+int = int32
+dtype = DType
+
+__version__ = "0.1.0"

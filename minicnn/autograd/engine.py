@@ -1,0 +1,167 @@
+"""The walk back through the graph: reverse-mode differentiation on one screen.
+
+For an output y and a leaf x, ``grad_x = sum over paths of (grad_y . dy/d... . d.../dx)``. Each node turns the gradients
+of its outputs into those of its inputs (the rule beside its forward, in ``minicnn/ops``); the engine visits nodes newest
+first, which is an order in which all gradients of a node's outputs are there before it runs, and adds up what arrives
+at one place along several paths. It is a loop, not a recursion: a chain of 100,000 operations is no deeper than one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import anomaly
+from .op import Node
+from .tensor import Tensor
+
+
+def run_backward(
+    roots: list[Tensor], grads: list[np.ndarray], retain_graph: bool, capture: list[Tensor] | None = None
+) -> list[np.ndarray | None]:
+    """Send ``grads`` back from ``roots``; accumulate into the leaves' ``.grad``, or, where ``capture`` names tensors,
+    return the gradients of those instead.
+    """
+    targets = [(t._node or t, t._output_number) for t in roots]
+    nodes, uses = _reachable(targets)
+    wanted = None if capture is None else {(t._node or t, t._output_number): i for i, t in enumerate(capture)}
+    captured: list[np.ndarray | None] = [None] * len(capture or ())
+    pending: dict[tuple[Any, int], tuple[np.ndarray, bool]] = {}  # place -> (gradient so far, whether we allocated it)
+
+    def arrive(target: Any, number: int, grad: np.ndarray, ours: bool) -> None:
+        place = (target, number)
+        if place in pending:
+            total, total_ours = pending[place]
+            grad = np.add(total, grad, out=total if total_ours else None)  # never into an array that is not ours
+            ours = True
+        pending[place] = (grad, ours)
+
+    def finish(leaf: Tensor) -> None:
+        """All uses of the leaf have run: its gradient is complete, deliver it now."""
+        grad, ours = pending.pop((leaf, 0), (None, False))
+        if grad is None:
+            return
+        grad = _through_hooks(leaf._hooks, grad)
+        if wanted is None:
+            leaf._accumulate_grad(grad, ours)
+        elif (leaf, 0) in wanted:
+            captured[wanted[leaf, 0]] = grad
+
+    for (target, number), grad in zip(targets, grads, strict=True):
+        arrive(target, number, grad, False)
+    for target, _ in targets:
+        if isinstance(target, Tensor) and uses[target] == 0:
+            finish(target)
+
+    for node in nodes:
+        grad_outs = [_leave(node, i, pending, wanted, captured) for i in range(len(node.outputs))]
+        if any(g is not None for g in grad_outs):
+            grad_outs = [
+                np.zeros(shape, dtype) if g is None else g
+                for g, (shape, dtype) in zip(grad_outs, node.outputs, strict=True)
+            ]
+            with np.errstate(all="ignore"):
+                grad_ins = node.op.run_backward(node.ctx, tuple(grad_outs))
+            if anomaly.is_enabled():
+                anomaly.check_backward(node.op.__name__, grad_outs, grad_ins, node.line)
+            kept = node.ctx._saved or ()
+            for edge, grad in zip(node.edges, grad_ins, strict=True):
+                if edge is None or grad is None:
+                    continue
+                target, number, shape, dtype = edge
+                # Ours to change and to keep: it owns its memory, and neither the rule's argument nor a kept array is it.
+                ours = grad.base is None and not any(grad is a for a in grad_outs) and not any(grad is a for a in kept)
+                ours = ours and sum(grad is g for g in grad_ins) == 1
+                fitted = _unbroadcast(grad, shape).astype(dtype, copy=False)
+                arrive(target, number, fitted, ours or (fitted is not grad and fitted.base is None))
+        if not retain_graph:
+            node.ctx.release()
+        for edge in node.edges:
+            if edge is not None and isinstance(edge[0], Tensor):
+                uses[edge[0]] -= 1
+                if uses[edge[0]] == 0:
+                    finish(edge[0])
+    return captured
+
+
+def _reachable(targets: list[tuple[Any, int]]) -> tuple[list[Node], Counter[Tensor]]:
+    """The nodes behind ``targets``, newest first, and how often each leaf is used by them."""
+    nodes: set[Node] = set()
+    uses: Counter[Tensor] = Counter()
+    stack = [target for target, _ in targets if isinstance(target, Node)]
+    while stack:
+        node = stack.pop()
+        if node in nodes:
+            continue
+        nodes.add(node)
+        for edge in node.edges:
+            if edge is None:
+                continue
+            if isinstance(edge[0], Node):
+                stack.append(edge[0])
+            else:
+                uses[edge[0]] += 1
+    return sorted(nodes, key=lambda node: -node.sequence), uses
+
+
+def _leave(node: Node, number: int, pending: dict, wanted: dict | None, captured: list) -> np.ndarray | None:
+    """The complete gradient of one of the node's outputs, past the hooks of the tensor it belongs to."""
+    grad, _ = pending.pop((node, number), (None, False))
+    if grad is None:
+        return None
+    if node.hooks and number in node.hooks:
+        grad = _through_hooks(node.hooks[number], grad)
+    if node.retained and number in node.retained:
+        tensor = node.retained[number]()
+        if tensor is not None and wanted is None:
+            tensor._accumulate_grad(grad, False)
+    if wanted is not None and (node, number) in wanted:
+        captured[wanted[node, number]] = grad
+    return grad
+
+
+def _through_hooks(hooks: dict[int, Any] | None, grad: np.ndarray) -> np.ndarray:
+    for hook in list(hooks.values()) if hooks else ():
+        replaced = hook(Tensor(grad))
+        if replaced is not None:
+            grad = replaced._array
+    return grad
+
+
+def _unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Add up what broadcasting repeated: the gradient in the operand's own shape."""
+    if grad.shape == shape:
+        return grad
+    extra = grad.ndim - len(shape)
+    summed = [i + extra for i, size in enumerate(shape) if size == 1 and grad.shape[i + extra] != 1]
+    return grad.sum(axis=(*range(extra), *summed), keepdims=True).reshape(shape)
+
+
+def check_roots(tensors: Iterable[Tensor], grads: Iterable[Tensor | None], what: str) -> list[np.ndarray]:
+    """The starting gradients as arrays, checked: ones for a scalar, and what the user gave for anything else."""
+    arrays = []
+    for tensor, grad in zip(tensors, grads, strict=True):
+        if not tensor.requires_grad:
+            raise RuntimeError(
+                f"{what} does not require grad and has no grad_fn: no input of its computation had requires_grad=True, "
+                "or it was made under no_grad()"
+            )
+        if grad is None:
+            if tensor.numel() != 1:
+                raise RuntimeError(
+                    f"gradient: only a tensor of one element can start a backward pass without one, got shape "
+                    f"{tuple(tensor.shape)}. Reduce it first (sum, mean), or pass gradient="
+                )
+            arrays.append(np.ones(tensor.shape, tensor.dtype.numpy))
+            continue
+        if not isinstance(grad, Tensor):
+            raise TypeError(f"gradient: expected a Tensor or None, got {type(grad).__name__}")
+        if tuple(grad.shape) != tuple(tensor.shape):
+            raise RuntimeError(
+                f"gradient: expected the shape of {what}, {tuple(tensor.shape)}, got {tuple(grad.shape)}"
+            )
+        arrays.append(grad._array.astype(tensor.dtype.numpy, copy=False))
+    return arrays

@@ -1,0 +1,108 @@
+"""gradcheck: compare analytic gradients with central differences.
+
+For a function f and a random cotangent u, the analytic vector ``J^T u`` comes from one backward pass, and each of its
+entries is ``(u . f(x + eps e_i) - u . f(x - eps e_i)) / (2 eps)`` up to O(eps^2). The cotangent is random because a
+constant one hides errors: the gradient of softmax or batch norm under all-ones is zero whatever the rule says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..random import Generator
+from .engine import run_backward
+from .grad_mode import no_grad
+from .tensor import Tensor
+
+
+class GradcheckError(RuntimeError):
+    """An analytic gradient that differs from the numerical one."""
+
+
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    generator: Generator | None = None,
+) -> bool:
+    """Whether the gradients of ``func(*inputs)`` agree with central differences.
+
+    Parameters
+    ----------
+    func : takes the inputs, returns a tensor or a tuple of tensors; must be deterministic.
+    inputs : tensors and other arguments; those of float64 with ``requires_grad`` are checked.
+    eps : half the step of the difference.
+    atol, rtol : allowed: ``|analytic - numerical| <= atol + rtol * |numerical|``.
+    raise_exception : raise :class:`GradcheckError` naming the worst element, rather than return False.
+    generator : where the random cotangent comes from.
+
+    >>> import minicnn as mc
+    >>> x = mc.tensor([0.5, -1.0], dtype=mc.float64, requires_grad=True)
+    >>> mc.autograd.gradcheck(lambda x: x.tanh(), (x,))
+    True
+
+    Raises
+    ------
+    GradcheckError : where they differ and ``raise_exception`` is set.
+    ValueError : where no input requires grad, or one that does is not float64 (central differences need its digits).
+    """
+    args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    checked = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
+    if not checked:
+        raise ValueError("inputs: gradcheck needs at least one tensor with requires_grad=True")
+    for i in checked:
+        if args[i]._array.dtype != np.float64:
+            raise ValueError(f"inputs[{i}]: gradcheck needs float64, got {args[i].dtype}; use .double()")
+    generator = generator or Generator()
+    outputs = _as_tuple(func(*args))
+    roots = [t for t in outputs if t.requires_grad]
+    cotangents = [generator.normal(t.shape, np.float64) for t in roots]
+    with no_grad():
+        analytic = run_backward(roots, list(cotangents), False, [args[i] for i in checked]) if roots else []
+    numbers = [n for n, t in enumerate(outputs) if t.requires_grad]
+    for k, i in enumerate(checked):
+        ours = analytic[k] if roots and analytic[k] is not None else np.zeros(args[i].shape)
+        numerical = _central_difference(func, args, i, numbers, cotangents, eps)
+        error = np.abs(ours - numerical)
+        bad = ~(error <= atol + rtol * np.abs(numerical))  # so written, a NaN is bad
+        if bad.any():
+            if not raise_exception:
+                return False
+            where = np.unravel_index(np.argmax(np.where(bad, error, -1)), error.shape)
+            raise GradcheckError(
+                f"inputs[{i}], element {tuple(map(int, where))}: the backward pass gives {ours[where]:.8g}, central "
+                f"differences give {numerical[where]:.8g} (eps={eps}, allowed {atol} + {rtol} relative)"
+            )
+    return True
+
+
+def _central_difference(
+    func: Callable[..., Any], args: tuple, i: int, numbers: list[int], cotangents: list[np.ndarray], eps: float
+) -> np.ndarray:
+    """d(sum of u . f)/d(args[i]), one element at a time."""
+    base = args[i]._array
+    result = np.zeros(base.shape)
+    for where in np.ndindex(base.shape):
+        values = []
+        for step in (eps, -eps):
+            moved = base.copy()
+            moved[where] += step
+            with no_grad():
+                outputs = _as_tuple(func(*args[:i], Tensor(moved), *args[i + 1 :]))
+            # Differences are summed element by element below, so that a large output does not swallow a small change.
+            values.append([outputs[n]._array.astype(np.float64) for n in numbers])
+        result[where] = sum(
+            float((u * (plus - minus)).sum()) for u, plus, minus in zip(cotangents, *values, strict=True)
+        ) / (2 * eps)
+    return result
+
+
+def _as_tuple(outputs: Any) -> tuple[Tensor, ...]:
+    return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)

@@ -1,0 +1,417 @@
+"""Tensor: an array, its gradient, and who made it.
+
+A tensor holds a NumPy array (``_array``, any memory order), whether it wants a gradient, and a link to the graph
+(``_node``, see ``op.py``). It knows nothing of particular operations: ``minicnn/ops/tensor_methods.py`` is the one table
+that gives it ``+``, ``sum``, ``reshape`` and the rest, and ``tensor.pyi`` types them. Next: ``op.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..device import CPU
+from ..dtypes import as_dtype
+from .formatting import format_tensor
+from .version import VersionCell
+
+_handle_ids = itertools.count()
+
+
+class Size(tuple):
+    """A tensor's shape: a tuple that can count its elements.
+
+    >>> Size((2, 3)).numel()
+    6
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        n = 1
+        for size in self:
+            n *= size
+        return n
+
+    def __repr__(self) -> str:
+        return f"minicnn.Size({list(self)})"
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook out again. Also a context manager."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any):
+        self.id = next(_handle_ids)
+        self._hooks = hooks
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook out; a second call does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.remove()
+
+
+class Tensor:
+    """An n-dimensional array that remembers how it was computed.
+
+    Make one with ``mc.tensor(data)``, ``mc.from_numpy(array)`` or a factory (``mc.zeros``, ``mc.randn`` ...);
+    ``Tensor(array)`` wraps a NumPy array without a copy.
+
+    >>> import minicnn as mc
+    >>> x = mc.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_accumulate_hooks",
+        "_array",
+        "_grad",
+        "_hooks",
+        "_leaf_requires_grad",
+        "_node",
+        "_output_number",
+        "_retains_grad",
+        "_version_cell",
+    )
+
+    # NumPy's own operators hand over to ours (np_array * tensor), and its functions refuse a tensor with a clear error.
+    __array_ufunc__ = None
+
+    def __init__(self, array: Any, requires_grad: bool = False):
+        if type(array) is not np.ndarray:
+            array = np.asarray(array)
+        as_dtype(array.dtype)  # refuses what is no tensor type
+        self._array = array
+        self._version_cell = VersionCell()
+        self._node = None
+        self._output_number = 0
+        self._leaf_requires_grad = False
+        self._grad: Tensor | None = None
+        self._hooks: dict[int, Any] | None = None
+        self._accumulate_hooks: dict[int, Any] | None = None
+        self._retains_grad = False
+        if requires_grad:
+            self.requires_grad = True
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of the dimensions."""
+        return Size(self._array.shape)
+
+    @property
+    def dtype(self):
+        """The element type, such as ``mc.float32``."""
+        return as_dtype(self._array.dtype)
+
+    @property
+    def device(self):
+        """Where the tensor lives: ``device("cpu")``."""
+        return CPU
+
+    @property
+    def is_cuda(self) -> bool:
+        return False
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions."""
+        return self._array.ndim
+
+    def dim(self) -> int:
+        """How many dimensions."""
+        return self._array.ndim
+
+    def size(self, dim: int | None = None):
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self._array.shape[dim]
+
+    def numel(self) -> int:
+        """How many elements."""
+        return self._array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes an element."""
+        return self._array.itemsize
+
+    def is_floating_point(self) -> bool:
+        return self._array.dtype.kind == "f"
+
+    def stride(self, dim: int | None = None):
+        """Steps between neighbours of each dimension, in elements."""
+        strides = tuple(s // self._array.itemsize for s in self._array.strides)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps."""
+        return self._array.flags.c_contiguous
+
+    # ---- its place in the graph
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a backward pass computes a gradient for it."""
+        return self._leaf_requires_grad or self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._node is not None:
+            if not value:
+                raise RuntimeError("requires_grad: only a leaf can be switched off; use detach() on a computed tensor")
+            return
+        if value and self._array.dtype.kind != "f":
+            raise RuntimeError(
+                f"requires_grad: only floating-point tensors can have gradients, got {self.dtype}. Convert with .float()"
+            )
+        self._leaf_requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for a gradient (or no longer), in place. Returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self._node is None
+
+    @property
+    def grad_fn(self):
+        """The recorded operation that made it, or None for a leaf."""
+        return self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward passes have added up here, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
+            if value._array.shape != self._array.shape or value._array.dtype != self._array.dtype:
+                raise RuntimeError(
+                    f"grad: expected {self.dtype} of shape {tuple(self.shape)}, as the tensor itself, got "
+                    f"{value.dtype} of shape {tuple(value.shape)}"
+                )
+        self._grad = value
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without the graph. As in torch, changes through it escape the version check: prefer
+        ``detach()``."""
+        return Tensor(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data: expected a Tensor, got {type(value).__name__}")
+        self._array = value._array
+        self._version_cell = VersionCell()
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Compute the gradients of this tensor with respect to the leaves, and add them to each leaf's ``.grad``.
+
+        Parameters
+        ----------
+        gradient : the gradient of some scalar with respect to this tensor, of its shape; may be left out for a tensor of
+            one element, where it is 1.
+        retain_graph : keep what the operations saved, so that a second backward is possible.
+        create_graph : a graph of the backward pass itself, for higher derivatives. Not supported yet.
+        inputs : leaves to accumulate into, and no others.
+
+        Raises
+        ------
+        RuntimeError : where nothing requires a gradient, where a gradient is needed and missing or of another shape, in a
+            second backward through a freed graph, and where a kept array has been changed in place.
+
+        >>> import minicnn as mc
+        >>> w = mc.tensor([3.0], requires_grad=True)
+        >>> (w ** 2).backward()
+        >>> w.grad
+        tensor([6.])
+        """
+        from . import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """The same memory, out of the graph. Shares the version, so changing it in place is noticed."""
+        out = Tensor(self._array)
+        out._share_storage(self)
+        return out
+
+    def detach_(self) -> Tensor:
+        """Take this tensor out of the graph, in place."""
+        self._node, self._output_number, self._leaf_requires_grad = None, 0, False
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep this computed tensor's gradient in ``.grad`` too (leaves do anyway)."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: this tensor does not require grad")
+        if self._node is not None and not self._retains_grad:
+            self._retains_grad = True
+            self._node.retained = self._node.retained or {}
+            self._node.retained[self._output_number] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether :meth:`retain_grad` was called on this computed tensor."""
+        return self._retains_grad
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook(grad)`` when this tensor's gradient is complete; what it returns, if anything, replaces it."""
+        if not self.requires_grad:
+            raise RuntimeError("register_hook: this tensor does not require grad, so no gradient will ever arrive")
+        if self._node is None:
+            self._hooks = self._hooks if self._hooks is not None else {}
+            return RemovableHandle(self._hooks, hook)
+        node = self._node
+        node.hooks = node.hooks if node.hooks is not None else {}
+        return RemovableHandle(node.hooks.setdefault(self._output_number, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(tensor)`` as soon as ``tensor.grad`` is complete, while the backward pass still runs elsewhere."""
+        if self._node is not None or not self.requires_grad:
+            raise RuntimeError("register_post_accumulate_grad_hook: only for leaves that require grad")
+        self._accumulate_hooks = self._accumulate_hooks if self._accumulate_hooks is not None else {}
+        return RemovableHandle(self._accumulate_hooks, hook)
+
+    def _accumulate_grad(self, grad: np.ndarray, ours: bool) -> None:
+        """Add an arriving gradient to ``.grad``. ``ours``: nobody else holds the array, so it may be kept as it is."""
+        if self._grad is None:
+            fits = grad.flags.c_contiguous or not self._array.flags.c_contiguous
+            self._grad = Tensor(grad if ours and fits else np.array(grad, order="C" if not fits else "K"))
+        else:
+            np.add(self._grad._array, grad, out=self._grad._array)
+            self._grad._bump_version("backward")
+        for hook in list(self._accumulate_hooks.values()) if self._accumulate_hooks else ():
+            hook(self)
+
+    # ---- its storage
+
+    @property
+    def _version(self) -> int:
+        return self._version_cell.value
+
+    def _bump_version(self, writer: str = "an in-place write") -> None:
+        """To be called after every write into ``_array``; ``writer`` is named in the error a stale backward raises."""
+        self._version_cell.bump(writer)
+
+    def _share_storage(self, other: Tensor) -> None:
+        """Note that this tensor looks at ``other``'s memory, if it does."""
+        if self._array is other._array or np.may_share_memory(self._array, other._array):
+            self._version_cell = other._version_cell
+            self._version_cell.viewed = True
+
+    # ---- to Python and NumPy
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The array itself, sharing memory.
+
+        Raises
+        ------
+        RuntimeError : where the tensor requires grad, since changes made in NumPy would not be seen: ``detach()`` first
+            (``force=True`` does it for you).
+        """
+        if self.requires_grad and not force:
+            raise RuntimeError("numpy(): this tensor requires grad; use tensor.detach().numpy()")
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> bool | int | float:
+        """The one element as a Python number."""
+        if self._array.size != 1:
+            raise RuntimeError(f"item(): only a tensor of one element has one, this has shape {tuple(self.shape)}")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._array.tolist()
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise RuntimeError(f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use .any() or .all()")
+        return bool(self._array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.kind not in "iub":
+            raise TypeError(f"only integer tensors of one element can be an index, got {self.dtype}")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if self._array.ndim == 0:
+            raise TypeError("len() of a 0-dimensional tensor")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._array.ndim == 0:
+            raise TypeError("iteration over a 0-dimensional tensor")
+        return (self[i] for i in range(len(self._array)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return format_tensor(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self._array.ndim == 0 else repr(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError("deepcopy: only leaves can be copied with their history; use detach().clone()")
+        out = type(self).__new__(type(self))
+        Tensor.__init__(out, self._array.copy(order="K"), self._leaf_requires_grad)
+        memo[id(self)] = out
+        out._grad = None if self._grad is None else self._grad.__deepcopy__(memo)
+        out.__dict__.update(self.__dict__)
+        return out
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        if self._node is not None:
+            raise RuntimeError("pickle: only leaves can be stored; use detach()")
+        return _rebuild, (type(self), self._array, self._leaf_requires_grad, dict(self.__dict__))
+
+
+def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
+    out = cls.__new__(cls)
+    Tensor.__init__(out, array, requires_grad)
+    out.__dict__.update(attributes)
+    return out

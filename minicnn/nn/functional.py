@@ -1,0 +1,34 @@
+"""``minicnn.nn.functional``: the functions behind the layers, with torch's names and signatures.
+
+Each lives in a family's file in ``minicnn/ops``, with its formula, forward and backward; this file only gathers them.
+"""
+
+from ..ops.activation import log_softmax, relu, softmax
+from ..ops.conv import conv2d, fold, unfold
+from ..ops.dropout import dropout
+from ..ops.elementwise import sigmoid, tanh
+from ..ops.loss import cross_entropy, mse_loss, nll_loss
+from ..ops.matmul import linear
+from ..ops.norm import batch_norm
+from ..ops.padding import pad
+from ..ops.pooling import avg_pool2d, max_pool2d
+
+__all__ = [
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "fold",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "pad",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+    "unfold",
+]

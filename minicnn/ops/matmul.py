@@ -1,0 +1,133 @@
+"""Matrix products, and the linear layer made of one.
+
+For Y = A B: grad_A = grad_Y B^T, grad_B = A^T grad_Y. Floating-point products run on the kernels' own GEMM
+(``minicnn_kernels/*/matmul.py``); transposes are views that it reads without a copy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn_kernels import backend_of
+
+from ..autograd import Op, Tensor
+from .promotion import require_same_dtype
+
+
+class MatMul(Op):
+    # a (..., m, k), b (..., k, n) -> (..., m, n)
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.kernels = backend_of(a)
+        ctx.save(a if ctx.needs_input_grad[1] else None, b if ctx.needs_input_grad[0] else None)
+        return ctx.kernels.matmul(a, b)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        a, b = ctx.saved
+        grad_a = None if b is None else ctx.kernels.matmul(grad_out, np.swapaxes(b, -1, -2))  # (..., m, k)
+        grad_b = None if a is None else ctx.kernels.matmul(np.swapaxes(a, -1, -2), grad_out)  # (..., k, n)
+        return grad_a, grad_b
+
+
+class Linear(Op):
+    # x (..., in), weight (out, in), bias (out,) -> x weight^T + bias (..., out)
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.kernels = backend_of(x)
+        ctx.save(x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
+        rows = x.reshape(-1, x.shape[-1])  # (..., in) -> (rows, in)
+        out = ctx.kernels.matmul(rows, weight.T)
+        if bias is not None:
+            out += bias
+        return out.reshape(*x.shape[:-1], weight.shape[0])  # (rows, out) -> (..., out)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, weight = ctx.saved
+        grad_rows = grad_out.reshape(-1, grad_out.shape[-1])  # (..., out) -> (rows, out)
+        grad_x = grad_weight = grad_bias = None
+        if weight is not None:
+            grad_x = ctx.kernels.matmul(grad_rows, weight)
+            grad_x = grad_x if grad_out.ndim == 2 else grad_x.reshape(*grad_out.shape[:-1], weight.shape[1])
+        if x is not None:
+            grad_weight = ctx.kernels.matmul(grad_rows.T, x.reshape(-1, x.shape[-1]))
+        if ctx.needs_input_grad[2]:
+            grad_bias = grad_rows.sum(axis=0)
+        return grad_x, grad_weight, grad_bias
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product; dimensions before the last two broadcast, vectors are rows on the left and columns on the right.
+
+    >>> import minicnn as mc
+    >>> a = mc.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> a @ mc.tensor([1.0, 1.0])
+    tensor([3., 7.])
+
+    Raises
+    ------
+    ValueError : where the inner sizes differ, or an operand is a single number.
+    TypeError : where the types differ (torch does not promote here).
+    """
+    for name, x in (("input", input), ("other", other)):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
+        if x.ndim == 0:
+            raise ValueError(f"{name}: matmul needs at least one dimension; multiply by a number with *")
+    if input._array.dtype != other._array.dtype:
+        raise TypeError(
+            f"other: matmul needs one type, got {input.dtype} and {other.dtype}; convert with .to({input.dtype})"
+        )
+    inner, rows = input.shape[-1], other.shape[0 if other.ndim == 1 else -2]
+    if inner != rows:
+        raise ValueError(
+            f"other: matmul needs as many rows as input has columns, got {tuple(input.shape)} @ {tuple(other.shape)}: "
+            f"{inner} and {rows}"
+        )
+    if input._array.dtype.kind != "f":
+        if input._array.dtype == bool:
+            raise TypeError("matmul: bool matrices have no product; convert with .float()")
+        return Tensor(np.asarray(np.matmul(input._array, other._array)))
+    a = input.unsqueeze(0) if input.ndim == 1 else input  # (k,) -> (1, k)
+    b = other.unsqueeze(1) if other.ndim == 1 else other  # (k,) -> (k, 1)
+    out = MatMul.apply(a, b)
+    if other.ndim == 1:
+        out = out.squeeze(-1)
+    if input.ndim == 1:
+        out = out.squeeze(-1 if other.ndim == 1 else -2)
+    return out
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``.
+
+    Parameters
+    ----------
+    input : (..., in_features) floating point
+    weight : (out_features, in_features)
+    bias : (out_features,) or None
+
+    Returns
+    -------
+    (..., out_features)
+
+    >>> import minicnn as mc
+    >>> mc.nn.functional.linear(mc.tensor([[1.0, 2.0]]), mc.tensor([[3.0, 4.0]]), mc.tensor([10.0]))
+    tensor([[21.]])
+
+    Raises
+    ------
+    ValueError : where the sizes do not fit; TypeError : where the types differ.
+    """
+    require_same_dtype("linear", input=input, weight=weight, bias=bias)
+    if weight.ndim != 2:
+        raise ValueError(f"weight: linear needs (out_features, in_features), got shape {tuple(weight.shape)}")
+    if input.ndim == 0 or input.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"input: linear needs the last size to be in_features = {weight.shape[1]} (weight is "
+            f"{tuple(weight.shape)}), got shape {tuple(input.shape)}"
+        )
+    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+        raise ValueError(f"bias: linear needs shape ({weight.shape[0]},), got {tuple(bias.shape)}")
+    return Linear.apply(input, weight, bias)

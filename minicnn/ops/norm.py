@@ -1,0 +1,119 @@
+"""Batch normalisation.
+
+For each channel over the m values it has in the batch (Ioffe and Szegedy, 2015, algorithm 1):
+
+    mean = sum x / m        var = sum (x - mean)^2 / m        x_hat = (x - mean) / sqrt(var + eps)        y = gamma x_hat + beta
+
+    dL/dx = gamma / sqrt(var + eps) * (g - mean(g) - x_hat mean(g x_hat)),   g = dL/dy
+    dL/dgamma = sum g x_hat        dL/dbeta = sum g
+
+The biased variance normalises; the running average tracks the unbiased one, as in torch.
+"""
+
+from __future__ import annotations
+
+import math
+
+from minicnn_kernels import backend_of, geometry
+
+from ..autograd import Op, Tensor
+from .promotion import require_same_dtype
+
+
+class BatchNormTrain(Op):
+    # x (n, c, ...) -> the same shape; updates the running arrays in place
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var):
+        ctx.kernels = backend_of(x)
+        out, mean, var, inv_std = ctx.kernels.batch_norm_forward_train(x, weight, bias, eps)
+        m = x.shape[0] * math.prod(x.shape[2:])
+        if running_mean is not None:
+            running_mean += momentum * (mean - running_mean)
+        if running_var is not None:
+            running_var += momentum * (var * (m / (m - 1)) - running_var)
+        ctx.save(x, weight, mean, inv_std)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, weight, mean, inv_std = ctx.saved
+        return ctx.kernels.batch_norm_backward_train(grad_out, x, weight, mean, inv_std)
+
+
+class BatchNormEval(Op):
+    # x (n, c, ...) -> the same shape, normalised by given statistics
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, eps, running_mean, running_var):
+        ctx.kernels = backend_of(x)
+        out, inv_std = ctx.kernels.batch_norm_forward_eval(x, running_mean, running_var, weight, bias, eps)
+        # The statistics may be updated between forward and backward: keep what this forward used.
+        ctx.save(x, weight, running_mean.copy(), inv_std)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, weight, mean, inv_std = ctx.saved
+        return ctx.kernels.batch_norm_backward_eval(grad_out, x, weight, mean, inv_std)
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel, by the batch's own statistics (training) or by the running ones.
+
+    Parameters
+    ----------
+    input : (n, c, ...) floating point
+    running_mean, running_var : (c,) or None; in training they move to ``(1 - momentum) running + momentum batch``
+    weight, bias : (c,) or None: gamma and beta
+    training : whether to use, and to track, the batch's statistics
+    momentum : the share of the new batch in the running average
+    eps : added to the variance
+
+    Returns
+    -------
+    of the input's shape
+
+    >>> import minicnn as mc
+    >>> x = mc.tensor([[1.0], [3.0]])
+    >>> mc.nn.functional.batch_norm(x, None, None, training=True, eps=0.0)
+    tensor([[-1.],
+            [ 1.]])
+
+    Raises
+    ------
+    ValueError : parameters that are not (c,), fewer than two values a channel in training, missing running statistics in
+        evaluation. TypeError : tensors of different types.
+    """
+    require_same_dtype("batch_norm", input=input, weight=weight, bias=bias, running_mean=running_mean)
+    shapes = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    parameters = {name: None if t is None else tuple(t.shape) for name, t in shapes.items()}
+    geometry.check_batch_norm(tuple(input.shape), parameters, training)
+    if training:
+        out = BatchNormTrain.apply(
+            input,
+            weight,
+            bias,
+            eps=eps,
+            momentum=momentum,
+            running_mean=None if running_mean is None else running_mean._array,
+            running_var=None if running_var is None else running_var._array,
+        )
+        for running in (running_mean, running_var):
+            if running is not None:
+                running._bump_version("batch_norm")
+        return out
+    if running_mean is None or running_var is None:
+        raise ValueError(
+            "running_mean: evaluation needs running_mean and running_var; pass training=True to do without"
+        )
+    return BatchNormEval.apply(
+        input, weight, bias, eps=eps, running_mean=running_mean._array, running_var=running_var._array
+    )

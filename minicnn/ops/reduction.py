@@ -1,0 +1,292 @@
+"""Reductions: many elements to one, over all dimensions or some.
+
+``dim`` is None (all), an integer or a tuple, negative ones counting from the end; ``keepdim`` leaves the reduced
+dimensions in with size 1. The gradient of a reduction spreads back over what was reduced.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autograd import Op, Tensor
+from ..dtypes import DType
+from .elementwise import maximum, minimum
+from .promotion import cast, require_floating
+
+Dim = int | tuple[int, ...] | None
+
+
+class ValuesAndIndices(NamedTuple):
+    """What ``max(dim)`` and ``min(dim)`` return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def normalize_dim(dim: int, ndim: int, name: str = "dim") -> int:
+    """A dimension counted from the front. Raises IndexError, naming the range, where there is no such dimension."""
+    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
+        raise TypeError(f"{name}: expected an integer, got {type(dim).__name__}")
+    size = builtins.max(ndim, 1)  # a 0-dimensional tensor takes dim 0 and -1, as in torch
+    if not -size <= dim < size:
+        raise IndexError(f"{name}: expected {-size} to {size - 1} for a tensor of {ndim} dimensions, got {dim}")
+    return int(dim) % size
+
+
+def normalize_dims(dim: Dim, ndim: int) -> tuple[int, ...]:
+    """The dimensions to reduce, counted from the front. Raises ValueError where one comes twice."""
+    if dim is None or dim == ():
+        return tuple(range(ndim))
+    dims = tuple(normalize_dim(d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
+    if len(set(dims)) != len(dims):
+        raise ValueError(f"dim: each dimension may be named once, got {dim}")
+    return dims if ndim else ()
+
+
+def _spread(grad: np.ndarray, shape: tuple[int, ...], dims: tuple[int, ...]) -> np.ndarray:
+    """A reduced array seen in the shape before the reduction (a view that repeats)."""
+    kept = [1 if i in dims else n for i, n in enumerate(shape)]
+    return np.broadcast_to(grad.reshape(kept), shape)
+
+
+class Sum(Op):
+    # y = sum of x over dims,  dy/dx = 1
+    @staticmethod
+    def forward(ctx, x, *, dims, keepdim):
+        ctx.shape, ctx.dims = x.shape, dims
+        return x.sum(axis=dims, keepdims=keepdim)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return _spread(grad_out, ctx.shape, ctx.dims)
+
+
+class Mean(Op):
+    # y = sum of x / m over the m elements of dims,  dy/dx = 1 / m
+    @staticmethod
+    def forward(ctx, x, *, dims, keepdim):
+        ctx.shape, ctx.dims = x.shape, dims
+        ctx.count = _count(x.shape, dims)
+        return x.sum(axis=dims, keepdims=keepdim) / x.dtype.type(ctx.count)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return _spread(grad_out / grad_out.dtype.type(ctx.count), ctx.shape, ctx.dims)
+
+
+class Var(Op):
+    # y = sum (x - mean)^2 / (m - correction),  dy/dx = 2 (x - mean) / (m - correction)
+    @staticmethod
+    def forward(ctx, x, *, dims, keepdim, correction):
+        ctx.save(x)
+        ctx.dims = dims
+        count = _count(x.shape, dims)
+        ctx.divisor = x.dtype.type(builtins.max(count - correction, 0))
+        ctx.mean = x.sum(axis=dims, keepdims=True) / x.dtype.type(count)
+        return np.square(x - ctx.mean).sum(axis=dims, keepdims=keepdim) / ctx.divisor
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (x,) = ctx.saved
+        return _spread(grad_out * (2 / ctx.divisor), x.shape, ctx.dims) * (x - ctx.mean)
+
+
+class Extremum(Op):
+    # y = the largest (or smallest) x over dims; equal ones share the gradient evenly
+    @staticmethod
+    def forward(ctx, x, *, dims, keepdim, largest):
+        out = (np.max if largest else np.min)(x, axis=dims, keepdims=keepdim)
+        ctx.save(x, np.array(out))
+        ctx.dims = dims
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, out = ctx.saved
+        top = _spread(out, x.shape, ctx.dims)
+        winners = (x == top) | (np.isnan(x) & np.isnan(top))
+        share = winners / winners.sum(axis=ctx.dims, keepdims=True, dtype=x.dtype)
+        return _spread(grad_out, x.shape, ctx.dims) * share.astype(x.dtype, copy=False)
+
+
+class TakeAlong(Op):
+    # y = x at one index along a dimension; the gradient goes to that element alone
+    @staticmethod
+    def forward(ctx, x, *, indices, dim):
+        ctx.indices, ctx.dim, ctx.shape = indices, dim, x.shape
+        return np.take_along_axis(x, indices, axis=dim)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        grad = np.zeros(ctx.shape, grad_out.dtype)
+        np.put_along_axis(grad, ctx.indices, grad_out, axis=ctx.dim)
+        return grad
+
+
+# ---- the public functions
+
+
+def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """The sum over ``dim``. Whole numbers and bools add up in int64.
+
+    >>> import minicnn as mc
+    >>> mc.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
+    tensor([4., 6.])
+    """
+    if dtype is not None:
+        input = cast(input, dtype)
+    elif input._array.dtype.kind != "f":
+        return Tensor(
+            np.asarray(input._array.sum(axis=normalize_dims(dim, input.ndim), keepdims=keepdim, dtype=np.int64))
+        )
+    return Sum.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim)
+
+
+def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """The mean over ``dim``; NaN where there is nothing to average.
+
+    Raises
+    ------
+    TypeError : for whole numbers; give ``dtype`` or convert with ``.float()``.
+    """
+    if dtype is not None:
+        input = cast(input, dtype)
+    require_floating(input, "input", "mean")
+    return Mean.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim)
+
+
+def var(
+    input: Tensor,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | float | None = None,
+) -> Tensor:
+    """The variance over ``dim``: ``sum (x - mean)^2 / (m - correction)``.
+
+    ``correction`` is 1 by default (Bessel's, the unbiased estimate); 0 gives the biased variance. ``unbiased`` is torch's
+    older name for the same choice.
+
+    >>> import minicnn as mc
+    >>> x = mc.tensor([1.0, 2.0, 3.0, 4.0])
+    >>> x.var(), x.var(correction=0)
+    (tensor(1.6667), tensor(1.2500))
+    """
+    if isinstance(dim, bool):  # torch's var(unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise TypeError("var: give correction or unbiased, not both")
+    if correction is None:
+        correction = 1 if unbiased in (None, True) else 0
+    require_floating(input, "input", "var")
+    return Var.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim, correction=correction)
+
+
+def std(
+    input: Tensor,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | float | None = None,
+) -> Tensor:
+    """The standard deviation over ``dim``: the square root of :func:`var`."""
+    from .elementwise import sqrt
+
+    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+
+
+def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
+    """The largest element over ``dim``; equal ones share the gradient."""
+    return _extremum(input, dim, keepdim, largest=True)
+
+
+def amin(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
+    """The smallest element over ``dim``; equal ones share the gradient."""
+    return _extremum(input, dim, keepdim, largest=False)
+
+
+def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
+    """The largest element; with ``dim``, the largest along it and their indices; with a tensor, :func:`maximum`.
+
+    Of equal elements the first wins and, with ``dim``, gets the gradient; without, they share it, as in torch.
+
+    >>> import minicnn as mc
+    >>> x = mc.tensor([[1.0, 5.0], [7.0, 3.0]])
+    >>> x.max()
+    tensor(7.)
+    >>> x.max(dim=1).indices
+    tensor([1, 0])
+    """
+    if isinstance(dim, Tensor):
+        return maximum(input, dim)
+    return _max_or_min(input, dim, keepdim, largest=True)
+
+
+def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
+    """The smallest element; the same forms as :func:`max`."""
+    if isinstance(dim, Tensor):
+        return minimum(input, dim)
+    return _max_or_min(input, dim, keepdim, largest=False)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the largest element (the first of equal ones), in the flattened tensor or along ``dim``. int64."""
+    return _arg(np.argmax, input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the smallest element (the first of equal ones), in the flattened tensor or along ``dim``. int64."""
+    return _arg(np.argmin, input, dim, keepdim)
+
+
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether any element is nonzero."""
+    return Tensor(np.asarray(np.any(input._array, axis=normalize_dims(dim, input.ndim), keepdims=keepdim)))
+
+
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements are nonzero."""
+    return Tensor(np.asarray(np.all(input._array, axis=normalize_dims(dim, input.ndim), keepdims=keepdim)))
+
+
+def _extremum(input: Tensor, dim: Dim, keepdim: bool, largest: bool) -> Tensor:
+    dims = normalize_dims(dim, input.ndim)
+    _refuse_empty(input, dims, "max" if largest else "min")
+    return Extremum.apply(input, dims=dims, keepdim=keepdim, largest=largest)
+
+
+def _max_or_min(input: Tensor, dim: int | None, keepdim: bool, largest: bool) -> Any:
+    if dim is None:
+        return _extremum(input, None, keepdim, largest)
+    axis = normalize_dim(dim, input.ndim)
+    _refuse_empty(input, (axis,) if input.ndim else (), "max" if largest else "min")
+    if input.ndim == 0:
+        return ValuesAndIndices(Sum.apply(input, dims=(), keepdim=False), Tensor(np.zeros((), np.int64)))
+    indices = (np.argmax if largest else np.argmin)(input._array, axis=axis, keepdims=True)
+    values = TakeAlong.apply(input, indices=indices, dim=axis)
+    if not keepdim:
+        values, indices = values.squeeze(axis), indices.squeeze(axis)
+    return ValuesAndIndices(values, Tensor(indices))
+
+
+def _arg(find: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    axis = None if dim is None or input.ndim == 0 else normalize_dim(dim, input.ndim)
+    _refuse_empty(input, normalize_dims(dim, input.ndim), find.__name__)
+    return Tensor(np.asarray(find(input._array, axis=axis, keepdims=keepdim), dtype=np.int64))
+
+
+def _refuse_empty(input: Tensor, dims: tuple[int, ...], name: str) -> None:
+    if _count(input.shape, dims) == 0:
+        raise ValueError(f"{name}: nothing to choose from, input has shape {tuple(input.shape)}")
+
+
+def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
+    count = 1
+    for d in dims:
+        count *= shape[d]
+    return count

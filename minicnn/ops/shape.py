@@ -1,0 +1,313 @@
+"""Shapes: the same elements under other indices. Most of these are views that share memory.
+
+``view`` and ``reshape`` differ as in torch: a view never copies. One thing is ours: the framework is free in the memory
+order of its results (convolutions leave channels last), so ``view`` of a tensor whose layout nobody else looks at
+re-lays its memory once instead of refusing. ``x.view(n, -1)`` after a pooling works as in every tutorial.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd import Op, Tensor
+from .promotion import promote
+from .reduction import normalize_dim
+
+
+class Reshape(Op):
+    returns_view = True
+
+    @staticmethod
+    def forward(ctx, x, *, shape):
+        ctx.shape = x.shape
+        return x.reshape(shape)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out.reshape(ctx.shape)
+
+
+class Permute(Op):
+    # y[..., i_k, ...] = x with its dimensions in another order; back by the inverse order
+    returns_view = True
+
+    @staticmethod
+    def forward(ctx, x, *, dims):
+        ctx.dims = dims
+        return x.transpose(dims)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out.transpose(np.argsort(ctx.dims))
+
+
+class Expand(Op):
+    # y repeats x without a copy; the engine adds up again what was repeated
+    returns_view = True
+
+    @staticmethod
+    def forward(ctx, x, *, shape):
+        return np.broadcast_to(x, shape)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out
+
+
+class Cat(Op):
+    @staticmethod
+    def forward(ctx, *arrays, dim):
+        ctx.dim = dim
+        ctx.bounds = np.cumsum([a.shape[dim] for a in arrays])[:-1]
+        return np.concatenate(arrays, axis=dim)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return tuple(np.split(grad_out, ctx.bounds, axis=ctx.dim))
+
+
+class Clone(Op):
+    @staticmethod
+    def forward(ctx, x, *, order):
+        return np.array(x, order=order)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out
+
+
+def _shape_argument(shape: tuple, name: str) -> tuple[int, ...]:
+    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = tuple(shape[0])
+    for size in shape:
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer, Tensor)):
+            raise TypeError(f"{name}: expected integers, got {size!r}")
+    return tuple(int(size) for size in shape)
+
+
+def _resolve_shape(numel: int, shape: tuple[int, ...], input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with its -1 worked out, checked against the number of elements."""
+    if shape.count(-1) > 1 or any(size < -1 for size in shape):
+        raise ValueError(f"shape: sizes are not negative, and one may be -1 (to be worked out), got {shape}")
+    known = math.prod(size for size in shape if size != -1)
+    if -1 in shape:
+        if known == 0 or numel % known:
+            raise ValueError(f"shape: {shape} does not divide the {numel} elements of {tuple(input_shape)}")
+        shape = tuple(numel // known if size == -1 else size for size in shape)
+    elif known != numel:
+        raise ValueError(f"shape: {shape} has {known} elements, the input of shape {tuple(input_shape)} has {numel}")
+    return shape
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The elements in row-major order under another shape; one size may be -1. A view where possible, else a copy.
+
+    >>> import minicnn as mc
+    >>> mc.arange(6).reshape(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+
+    Raises
+    ------
+    ValueError : where the number of elements differs.
+    """
+    sizes = _resolve_shape(input.numel(), _shape_argument(shape, "shape"), input.shape)
+    return Reshape.apply(input, shape=sizes)
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """:func:`reshape` that never copies: the result shares memory.
+
+    Raises
+    ------
+    RuntimeError : where the memory order does not allow it and other tensors look at the same memory; ``reshape`` copies.
+    """
+    sizes = _resolve_shape(input.numel(), _shape_argument(shape, "shape"), input.shape)
+    array = input._array
+    if not array.flags.c_contiguous and not np.may_share_memory(array.reshape(sizes), array):
+        if input._version_cell.viewed:
+            raise RuntimeError(
+                f"view: shape {sizes} cannot be seen in this memory order (shape {tuple(array.shape)}, strides "
+                f"{input.stride()}) without a copy, and other tensors share the memory; use reshape()"
+            )
+        input._array = np.ascontiguousarray(array)
+    return Reshape.apply(input, shape=sizes)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dimensions ``start_dim`` to ``end_dim`` made into one.
+
+    >>> import minicnn as mc
+    >>> mc.zeros(8, 64, 7, 7).flatten(1).shape
+    minicnn.Size([8, 3136])
+    """
+    start, end = normalize_dim(start_dim, input.ndim, "start_dim"), normalize_dim(end_dim, input.ndim, "end_dim")
+    if start > end:
+        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    shape = tuple(input.shape)
+    return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The dimensions in another order. A view.
+
+    Raises
+    ------
+    ValueError : where ``dims`` is not each dimension once.
+    """
+    order = tuple(normalize_dim(d, input.ndim, "dims") for d in _shape_argument(dims, "dims"))
+    if sorted(order) != list(range(input.ndim)):
+        raise ValueError(f"dims: expected each of the {input.ndim} dimensions once, got {order}")
+    return Permute.apply(input, dims=order)
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged. A view."""
+    order = list(range(input.ndim))
+    if input.ndim:
+        a, b = normalize_dim(dim0, input.ndim, "dim0"), normalize_dim(dim1, input.ndim, "dim1")
+        order[a], order[b] = order[b], order[a]
+    return Permute.apply(input, dims=tuple(order))
+
+
+def t(input: Tensor) -> Tensor:
+    """A matrix transposed; vectors and numbers as they are."""
+    if input.ndim > 2:
+        raise ValueError(f"t: expected at most 2 dimensions, got shape {tuple(input.shape)}; use transpose")
+    return transpose(input, 0, -1) if input.ndim == 2 else input
+
+
+def squeeze(input: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
+    """Without its dimensions of size 1: all, or those named (others stay). A view."""
+    if dim is None:
+        dims = tuple(range(input.ndim))
+    else:
+        dims = tuple(normalize_dim(d, input.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
+    shape = tuple(n for i, n in enumerate(input.shape) if not (i in dims and n == 1))
+    return Reshape.apply(input, shape=shape)
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """With a new dimension of size 1 at ``dim``. A view."""
+    at = normalize_dim(dim, input.ndim + 1)
+    shape = tuple(input.shape)
+    return Reshape.apply(input, shape=(*shape[:at], 1, *shape[at:]))
+
+
+def expand(input: Tensor, *sizes: Any) -> Tensor:
+    """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is; new dimensions come in front.
+
+    Raises
+    ------
+    ValueError : where a dimension other than of size 1 would have to grow.
+    """
+    wanted = _shape_argument(sizes, "sizes")
+    extra = len(wanted) - input.ndim
+    if extra < 0:
+        raise ValueError(f"sizes: {wanted} has fewer dimensions than the input, {tuple(input.shape)}")
+    shape = []
+    for i, size in enumerate(wanted):
+        own = input.shape[i - extra] if i >= extra else None
+        if size == -1 and own is not None:
+            size = own
+        if size < 0 or (own is not None and own not in (1, size)):
+            raise ValueError(f"sizes: {wanted} does not fit the input of shape {tuple(input.shape)} in dimension {i}")
+        shape.append(size)
+    return Expand.apply(input, shape=tuple(shape))
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """:func:`expand` to the shape of ``other``."""
+    return expand(input, tuple(other.shape))
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors joined along an existing dimension.
+
+    >>> import minicnn as mc
+    >>> mc.cat([mc.tensor([1, 2]), mc.tensor([3])])
+    tensor([1, 2, 3])
+
+    Raises
+    ------
+    ValueError : for an empty list, and where the other sizes differ.
+    """
+    tensors = _tensor_list(tensors, "cat")
+    axis = normalize_dim(dim, tensors[0].ndim)
+    first = tuple(tensors[0].shape)
+    for i, x in enumerate(tensors):
+        shape = tuple(x.shape)
+        if (
+            not shape
+            or len(shape) != len(first)
+            or shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :]
+        ):
+            raise ValueError(
+                f"tensors[{i}]: cat along dim {dim} needs all other sizes equal, got shape {shape} beside {first}"
+            )
+    return Cat.apply(*promote(*tensors), dim=axis)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dimension.
+
+    Raises
+    ------
+    ValueError : for an empty list, and where the shapes differ.
+    """
+    tensors = _tensor_list(tensors, "stack")
+    for i, x in enumerate(tensors):
+        if tuple(x.shape) != tuple(tensors[0].shape):
+            raise ValueError(
+                f"tensors[{i}]: stack needs equal shapes, got {tuple(x.shape)} beside {tuple(tensors[0].shape)}"
+            )
+    return cat([unsqueeze(x, dim) for x in tensors], dim)
+
+
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of a size each (the last may be smaller), or of the sizes given, along ``dim``. Views."""
+    axis = normalize_dim(dim, tensor.ndim)
+    size = tensor.shape[axis]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step <= 0:
+            raise ValueError(f"split_size_or_sections: expected a positive size, got {step}")
+        sections = [min(step, size - start) for start in range(0, size, step)] or [0]
+    else:
+        sections = [int(s) for s in split_size_or_sections]
+        if sum(sections) != size or min(sections, default=0) < 0:
+            raise ValueError(f"split_size_or_sections: {sections} does not add up to the {size} along dim {dim}")
+    bounds = np.cumsum([0, *sections])
+    lead = (slice(None),) * axis
+    return tuple(tensor[(*lead, slice(int(a), int(b)))] for a, b in zip(bounds, bounds[1:], strict=False))
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` pieces of equal size (the last may be smaller) along ``dim``. Views."""
+    if chunks <= 0:
+        raise ValueError(f"chunks: expected a positive number, got {chunks}")
+    size = input.shape[normalize_dim(dim, input.ndim)]
+    return split(input, max(-(-size // chunks), 1), dim)
+
+
+def clone(input: Tensor) -> Tensor:
+    """A copy with its own memory, in the same memory order; the gradient passes through."""
+    return Clone.apply(input, order="K")
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """The tensor in row-major memory: itself where it is so already, else a copy."""
+    return input if input.is_contiguous() else Clone.apply(input, order="C")
+
+
+def _tensor_list(tensors: Any, what: str) -> list[Tensor]:
+    if isinstance(tensors, Tensor) or not all(isinstance(x, Tensor) for x in tensors):
+        raise TypeError(f"tensors: {what} takes a list or tuple of tensors")
+    if not len(tensors):
+        raise ValueError(f"tensors: {what} needs at least one")
+    return list(tensors)

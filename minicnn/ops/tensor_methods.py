@@ -1,0 +1,197 @@
+"""The one table that gives ``Tensor`` its methods and operators.
+
+``minicnn/autograd/tensor.py`` knows nothing of particular operations; importing ``minicnn.ops`` hangs them on here. The
+types are in ``minicnn/autograd/tensor.pyi``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd import Tensor
+from ..device import device, require_cpu
+from ..dtypes import DType, as_dtype, bool_, float32, float64, int32, int64, uint8
+from . import activation, creation, elementwise, indexing, inplace, matmul, reduction, shape
+from .promotion import NUMBERS, cast
+
+
+def _operator(function: Any, reflected: bool = False):
+    """A Python operator: other types get their chance (NotImplemented), as Python wants it."""
+
+    def operate(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, (Tensor, *NUMBERS)):
+            return NotImplemented
+        return function(other, self) if reflected else function(self, other)
+
+    return operate
+
+
+def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
+    """The tensor in another type or on another device: ``to(dtype)``, ``to("cpu")``, ``to(device, dtype)``, ``to(other)``.
+
+    The tensor itself where nothing changes, unless ``copy=True``.
+
+    >>> import minicnn as mc
+    >>> mc.tensor([1, 2]).to(mc.float64)
+    tensor([1., 2.], dtype=minicnn.float64)
+
+    Raises
+    ------
+    DeviceUnavailable : for a device that is not there.
+    """
+    dtype, where = options.pop("dtype", None), options.pop("device", None)
+    copy = options.pop("copy", False)
+    options.pop("non_blocking", None)
+    options.pop("memory_format", None)
+    if options:
+        raise TypeError(f"to: unexpected argument {next(iter(options))!r}")
+    for argument in args:
+        if isinstance(argument, Tensor):
+            dtype = argument.dtype
+        elif isinstance(argument, (str, device)):
+            where = argument
+        elif isinstance(argument, bool):
+            continue  # non_blocking, copy: by position, as torch has them
+        elif argument is not None:
+            dtype = argument
+    require_cpu(where)
+    out = self if dtype is None else cast(self, as_dtype(dtype))
+    return shape.clone(out) if copy and out is self else out
+
+
+def _converter(dtype: DType):
+    def convert(self: Tensor) -> Tensor:
+        return cast(self, dtype)
+
+    convert.__doc__ = f"The tensor as {dtype}."
+    return convert
+
+
+def cpu(self: Tensor) -> Tensor:
+    """The tensor on the CPU, where it is already."""
+    return self
+
+
+def cuda(self: Tensor, device: Any = None) -> Tensor:
+    """Raises: there is no GPU back end in this version."""
+    require_cpu("cuda")
+    return self
+
+
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the type of another."""
+    return cast(self, other.dtype)
+
+
+def _new(factory: Any):
+    def make(self: Tensor, *size: Any, dtype: DType | None = None, **options: Any) -> Tensor:
+        return factory(*size, dtype=self.dtype if dtype is None else dtype, **options)
+
+    make.__doc__ = f"``mc.{factory.__name__}`` in this tensor's type."
+    return make
+
+
+def transposed(self: Tensor) -> Tensor:
+    """The dimensions in reverse order."""
+    return shape.permute(self, tuple(range(self.ndim))[::-1])
+
+
+def matrix_transposed(self: Tensor) -> Tensor:
+    """The last two dimensions exchanged."""
+    return shape.transpose(self, -2, -1)
+
+
+def view(self: Tensor, *size: Any) -> Tensor:
+    """See :func:`minicnn.ops.shape.view`."""
+    if len(size) == 1 and isinstance(size[0], DType):
+        raise NotImplementedError("view(dtype): reinterpreting bytes is not supported; convert with .to(dtype)")
+    return shape.view(self, *size)
+
+
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """:func:`view` in the shape of ``other``."""
+    return shape.view(self, tuple(other.shape))
+
+
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """:func:`reshape` in the shape of ``other``."""
+    return shape.reshape(self, tuple(other.shape))
+
+
+METHODS: dict[str, Any] = {
+    # arithmetic
+    **{f.__name__: f for f in (
+        elementwise.add, elementwise.sub, elementwise.mul, elementwise.div, elementwise.floor_divide,
+        elementwise.remainder, elementwise.pow, elementwise.maximum, elementwise.minimum, elementwise.clamp,
+        elementwise.neg, elementwise.abs, elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square,
+        elementwise.tanh, elementwise.sigmoid, elementwise.eq, elementwise.ne, elementwise.lt, elementwise.le,
+        elementwise.gt, elementwise.ge, elementwise.isnan, elementwise.isfinite, elementwise.isinf, elementwise.equal,
+        elementwise.allclose, elementwise.bitwise_and, elementwise.bitwise_or, elementwise.bitwise_xor,
+        elementwise.bitwise_not,
+        matmul.matmul,
+        activation.relu, activation.softmax, activation.log_softmax,
+        reduction.sum, reduction.mean, reduction.var, reduction.std, reduction.amax, reduction.amin, reduction.max,
+        reduction.min, reduction.argmax, reduction.argmin, reduction.any, reduction.all,
+        shape.reshape, shape.flatten, shape.permute, shape.transpose, shape.t, shape.squeeze, shape.unsqueeze,
+        shape.expand, shape.expand_as, shape.split, shape.chunk, shape.clone, shape.contiguous,
+        inplace.add_, inplace.sub_, inplace.mul_, inplace.div_, inplace.pow_, inplace.copy_, inplace.fill_,
+        inplace.zero_, inplace.clamp_, inplace.uniform_, inplace.normal_,
+        to, cpu, cuda, type_as, view, view_as, reshape_as,
+    )},
+    "where": lambda self, condition, other: elementwise.where(condition, self, other),
+    "relu_": lambda self: activation.relu(self, inplace=True),
+    "float": _converter(float32),
+    "double": _converter(float64),
+    "long": _converter(int64),
+    "int": _converter(int32),
+    "byte": _converter(uint8),
+    "bool": _converter(bool_),
+    "new_zeros": _new(creation.zeros),
+    "new_ones": _new(creation.ones),
+    "new_empty": _new(creation.empty),
+    "new_full": _new(creation.full),
+    "T": property(transposed),
+    "mT": property(matrix_transposed),
+    # operators
+    "__add__": _operator(elementwise.add),
+    "__radd__": _operator(elementwise.add, reflected=True),
+    "__sub__": _operator(elementwise.sub),
+    "__rsub__": _operator(elementwise.sub, reflected=True),
+    "__mul__": _operator(elementwise.mul),
+    "__rmul__": _operator(elementwise.mul, reflected=True),
+    "__truediv__": _operator(elementwise.div),
+    "__rtruediv__": _operator(elementwise.div, reflected=True),
+    "__floordiv__": _operator(elementwise.floor_divide),
+    "__rfloordiv__": _operator(elementwise.floor_divide, reflected=True),
+    "__mod__": _operator(elementwise.remainder),
+    "__rmod__": _operator(elementwise.remainder, reflected=True),
+    "__pow__": _operator(elementwise.pow),
+    "__rpow__": _operator(elementwise.pow, reflected=True),
+    "__matmul__": matmul.matmul,
+    "__neg__": elementwise.neg,
+    "__pos__": lambda self: self,
+    "__abs__": elementwise.abs,
+    "__invert__": elementwise.bitwise_not,
+    "__and__": _operator(elementwise.bitwise_and),
+    "__rand__": _operator(elementwise.bitwise_and, reflected=True),
+    "__or__": _operator(elementwise.bitwise_or),
+    "__ror__": _operator(elementwise.bitwise_or, reflected=True),
+    "__xor__": _operator(elementwise.bitwise_xor),
+    "__rxor__": _operator(elementwise.bitwise_xor, reflected=True),
+    "__eq__": _operator(elementwise.eq),
+    "__ne__": _operator(elementwise.ne),
+    "__lt__": _operator(elementwise.lt),
+    "__le__": _operator(elementwise.le),
+    "__gt__": _operator(elementwise.gt),
+    "__ge__": _operator(elementwise.ge),
+    "__iadd__": _operator(inplace.add_),
+    "__isub__": _operator(inplace.sub_),
+    "__imul__": _operator(inplace.mul_),
+    "__itruediv__": _operator(inplace.div_),
+    "__ipow__": _operator(inplace.pow_),
+    "__getitem__": indexing.getitem,
+    "__setitem__": inplace.setitem,
+}  # fmt: skip
+
+for _name, _method in METHODS.items():
+    setattr(Tensor, _name, _method)
