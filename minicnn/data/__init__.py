@@ -1,0 +1,75 @@
+"""Data sets, samplers, loaders and transforms: torch.utils.data, and what torchvision has for small images.
+
+Where to read what:
+
+- `dataset.py`, `sampler.py`, `collate.py`: torch.utils.data's building blocks
+- `loader.py`, `fetch.py`, `workers.py`: DataLoader, one batch, its threads; `randomness.py`: whose random numbers
+- `mnist.py`, `image_folder.py`: data sets; `idx.py`, `images.py`, `downloads.py`: their files
+- `catalogue.py`, `arrays.py`: `open_dataset`, which the command line uses
+- `transforms/`: Compose, ToTensor, Normalize, random shifts, crops, flips and rotations
+
+Importing this imports neither Pillow nor Pooch; what needs them does so when it is used.
+"""
+
+from . import transforms
+from .arrays import ImageArrayDataset
+from .catalogue import DATASET_NAMES, DatasetPair, open_dataset
+from .collate import default_collate, default_convert
+from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from .downloads import datasets_folder
+from .errors import DatasetError, DatasetNotFoundError, DownloadError, IDXFormatError, ImageReadError
+from .idx import read_idx
+from .image_folder import ImageFolder
+from .images import pil_loader, read_grey, to_grey
+from .loader import DataLoader
+from .mnist import MNIST, FashionMNIST, MNIST10k
+from .randomness import sample_generator
+from .sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from .workers import WorkerInfo, get_worker_info
+
+__all__ = [
+    "DATASET_NAMES",
+    "MNIST",
+    "BatchSampler",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "DatasetError",
+    "DatasetNotFoundError",
+    "DatasetPair",
+    "DownloadError",
+    "FashionMNIST",
+    "IDXFormatError",
+    "ImageArrayDataset",
+    "ImageFolder",
+    "ImageReadError",
+    "IterableDataset",
+    "MNIST10k",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "WorkerInfo",
+    "datasets_folder",
+    "default_collate",
+    "default_convert",
+    "get_worker_info",
+    "open_dataset",
+    "pil_loader",
+    "random_split",
+    "read_grey",
+    "read_idx",
+    "sample_generator",
+    "to_grey",
+    "transforms",
+]

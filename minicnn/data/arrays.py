@@ -1,0 +1,138 @@
+"""Small grey images that live in memory as 8-bit arrays, and how they become batches of float tensors.
+
+A batch is one gather and one table look-up; only where a random transform asks for it, the transform's batched form
+runs in between. Read next: `catalogue.py`, which opens data sets as these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn.autograd import Tensor
+from minicnn.random import Generator
+
+from .dataset import BatchGetter, Dataset, as_index_array
+from .errors import DatasetError
+from .transforms.basic import Compose, ToTensor, scale_to_unit
+from .transforms.batched import Batched, batched, chain
+
+
+class ImageArrayDataset(Dataset[tuple[Tensor, int]]):
+    """Grey images in memory: item i is (image (1, h, w) float32, label int), normalised.
+
+        image = (transform(pixels / 255) - mean) / std
+
+    Parameters
+    ----------
+    images : (n, h, w) uint8.
+    labels : (n,) integers from 0 to ``len(classes) - 1``.
+    transform : an augmentation of float tensors (1, h, w) in 0..1, before normalising (so that 0 is the background);
+        None leaves the images as they are. May be set later.
+    mean, std : of the training pixels in 0..1; see `pixel_statistics`.
+    classes : names; None numbers them.
+
+    Raises
+    ------
+    ValueError : shapes or dtypes other than those, a label without a class, a std of 0.
+
+    >>> data = ImageArrayDataset(np.full((2, 1, 1), 255, np.uint8), np.array([1, 0]), mean=0.5, std=0.25)
+    >>> data[0]
+    (tensor([[[2.]]]), 1)
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        *,
+        mean: float = 0.0,
+        std: float = 1.0,
+        classes: Sequence[str] | None = None,
+    ):
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.ndim != 3 or images.dtype != np.uint8:
+            raise ValueError(f"images: expected (n, h, w) uint8, got {images.shape} {images.dtype}")
+        if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+            raise ValueError(f"labels: expected ({len(images)},) integers, got {labels.shape} {labels.dtype}")
+        if classes is None:
+            classes = [str(number) for number in range(int(labels.max()) + 1 if len(labels) else 0)]
+        check_labels(labels, len(classes), "labels")
+        if not std > 0:
+            raise ValueError(f"std: expected a number above 0, got {std}")
+        self.images = images
+        self.labels = labels.astype(np.int64)
+        self.transform = transform
+        self.mean = float(mean)
+        self.std = float(std)
+        self.classes = tuple(classes)
+        # What each of the 256 grey values becomes, by the very arithmetic of `_normalised`.
+        self._table = self._normalised(scale_to_unit(np.arange(256, dtype=np.uint8)))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, int]:
+        pixels = self.images[index][None]  # (h, w) -> (1, h, w)
+        label = int(self.labels[index])
+        if self.transform is None:
+            return Tensor(self._table[pixels]), label
+        return Tensor(self._normalised(self.transform(Tensor(scale_to_unit(pixels)))._array)), label
+
+    @property
+    def get_batch(self) -> BatchGetter | None:
+        """The same, many at a time; None where the transform only takes single images."""
+        transform = None if self.transform is None else batched(self.transform)
+        if self.transform is not None and transform is None:
+            return None
+        return lambda indices, generators: self._batch(as_index_array(indices), generators, transform)
+
+    def _batch(self, where: np.ndarray, generators: Sequence[Generator], transform: Batched | None) -> list[Tensor]:
+        pixels = self.images[where][:, None]  # (n, h, w) -> (k, 1, h, w)
+        if transform is None:
+            images = self._table[pixels]
+        else:
+            images = self._normalised(transform(scale_to_unit(pixels), generators))
+        return [Tensor(images), Tensor(self.labels[where])]
+
+    def _normalised(self, x: np.ndarray) -> np.ndarray:
+        return (x - np.float32(self.mean)) / np.float32(self.std)
+
+
+def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of uint8 pixels scaled to 0..1, exactly, from how often each value occurs.
+
+    Raises
+    ------
+    DatasetError : no pixels, or all of one value: there is nothing to normalise by, and nothing to learn.
+
+    >>> pixel_statistics(np.array([0, 255], np.uint8))
+    (0.5, 0.5)
+    """
+    counts = np.bincount(images.reshape(-1), minlength=256)
+    if (counts > 0).sum() < 2:
+        raise DatasetError(f"images: expected pixels of different values, got {images.size} of one; are they blank?")
+    values = np.arange(256) / 255
+    mean = float((counts * values).sum() / counts.sum())
+    return mean, float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
+
+
+def check_labels(labels: np.ndarray, n_classes: int, name: str) -> None:
+    """Raises DatasetError unless every label names a class."""
+    outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
+    if len(outside):
+        raise DatasetError(
+            f"{name}: label {labels[outside[0]]} at position {outside[0]}, expected 0 to {n_classes - 1}"
+        )
+
+
+def after_to_tensor(transform: Any) -> Batched | None:
+    """If ``transform`` is ToTensor, or Compose of ToTensor and batchable ones: what follows ToTensor, batched."""
+    if type(transform) is ToTensor:
+        return lambda images, generators: images
+    if type(transform) is Compose and transform.transforms and type(transform.transforms[0]) is ToTensor:
+        return chain(list(transform.transforms)[1:])
+    return None

@@ -1,0 +1,205 @@
+"""Opens a data set by name or folder, ready to train on: `open_dataset`, behind ``minicnn train --data``.
+
+    mnist10k                 the digits in the package
+    mnist, fashion-mnist     found on this machine, or downloaded
+    a folder                 with MNIST's IDX files; or class-named folders of images, which are read as small grey
+                             pictures, from its train/ and test/ (or val/) where it has them, else split
+
+Read next: `arrays.py` for what comes back.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .arrays import ImageArrayDataset, pixel_statistics
+from .errors import DatasetError, DatasetNotFoundError, ImageReadError
+from .image_folder import find_classes, find_images
+from .images import read_grey
+from .mnist import MNIST, FashionMNIST, MNIST10k, has_idx_pair, read_idx_pair
+
+DATASET_NAMES = ("mnist10k", "mnist", "fashion-mnist")
+_TEST_FOLDERS = ("test", "val", "valid", "validation")
+_TEST_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class DatasetPair:
+    """A training and a test set that belong together."""
+
+    name: str
+    train: ImageArrayDataset
+    test: ImageArrayDataset
+    classes: tuple[str, ...]
+    mean: float  # of the training pixels, scaled to 0..1
+    std: float
+    source: str  # where the files were, and how they were divided
+    skipped: tuple[tuple[str, str], ...] = field(default=())  # (path, reason) of images left out
+
+
+def open_dataset(
+    spec: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    download: bool = True,
+    on_bad_image: str = "raise",
+    image_size: tuple[int, int] = (28, 28),
+) -> DatasetPair:
+    """Open ``spec`` as two in-memory sets of grey images, normalised by the training set's mean and deviation.
+
+    Parameters
+    ----------
+    spec : "mnist10k", "mnist", "fashion-mnist", or a folder (write ./mnist for a folder of that name).
+    root : for the named sets: a folder that may hold the files.
+    download : for the named sets: fetch what is nowhere on this machine.
+    on_bad_image : for folders of images: "raise" at an unreadable image, or "skip" it; ``skipped`` lists those.
+    image_size : for folders of images: what they are resized to, (h, w).
+
+    A folder of class-named folders without a test set is split: of each class, every fifth image goes to the test set,
+    chosen by a hash of its name. The split is the same on every machine, whatever the seed.
+
+    Raises
+    ------
+    DatasetNotFoundError : no such name or folder, a folder without images, files that are nowhere.
+    DatasetError : files, images or labels that are not what they should be.
+
+    >>> pair = open_dataset("mnist10k")
+    >>> len(pair.train), len(pair.test), round(pair.mean, 5), round(pair.std, 5)
+    (8300, 1700, 0.13112, 0.30868)
+    """
+    if on_bad_image not in ("raise", "skip"):
+        raise ValueError(f"on_bad_image: expected 'raise' or 'skip', got {on_bad_image!r}")
+    name = os.fspath(spec)
+    if name == "mnist10k":
+        return _named(MNIST10k(train=True), MNIST10k(train=False))
+    if name in DATASET_NAMES:
+        family = MNIST if name == "mnist" else FashionMNIST
+        return _named(*(family(root, train=train, download=download) for train in (True, False)))
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        close = difflib.get_close_matches(name, DATASET_NAMES, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise DatasetNotFoundError(f"data: expected {', '.join(DATASET_NAMES)} or a folder, got {name!r}{hint}")
+    if has_idx_pair(folder, train=True):
+        return _idx_folder(folder)
+    return _image_folder(folder, on_bad_image == "skip", image_size)
+
+
+def _named(train: MNIST, test: MNIST) -> DatasetPair:
+    digits = not isinstance(train, FashionMNIST)
+    classes = [str(label) for label in range(10)] if digits else train.classes
+    arrays = [(part.data.numpy(), part.targets.numpy()) for part in (train, test)]
+    return _pair(train.name, arrays[0], arrays[1], classes, str(train.source))
+
+
+def _idx_folder(folder: Path) -> DatasetPair:
+    if not has_idx_pair(folder, train=False):
+        raise DatasetNotFoundError(
+            f"{folder}: has MNIST's training files, but not t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte "
+            "(gzipped or not), the test set"
+        )
+    train, test = (read_idx_pair(folder, train, None) for train in (True, False))
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise DatasetError(
+            f"{folder}: training images of {train[0].shape[1:]} pixels, but test images of {test[0].shape[1:]}"
+        )
+    classes = [str(label) for label in range(int(train[1].max()) + 1)]
+    return _pair(folder.resolve().name, train, test, classes, str(folder))
+
+
+def _image_folder(folder: Path, skip: bool, size: tuple[int, int]) -> DatasetPair:
+    train_folder = folder / "train"
+    if not _holds_folders(train_folder):
+        train_folder = folder
+    classes, _ = find_classes(train_folder)
+    samples = find_images(train_folder, classes)
+    test_folder = next((folder / name for name in _TEST_FOLDERS if _holds_folders(folder / name)), None)
+    if train_folder is folder or test_folder is None:
+        train, test = _split(train_folder, samples)
+        source = f"{train_folder}, {len(test)} of {len(samples)} images set aside for the test"
+    else:
+        unknown = sorted(set(find_classes(test_folder)[0]) - set(classes))
+        if unknown:
+            raise DatasetError(f"{test_folder}: classes {', '.join(unknown)} that {train_folder} does not have")
+        train, test = samples, find_images(test_folder, classes, allow_empty=True)
+        source = f"{train_folder} and {test_folder}"
+    skipped: list[tuple[str, str]] = []
+    arrays = [_read_all(part, skip, size, skipped) for part in (train, test)]
+    for label, name in enumerate(classes):
+        if not (arrays[0][1] == label).any():
+            raise DatasetError(f"{train_folder / name}: no readable image of this class to train with")
+    if not len(arrays[1][1]):
+        raise DatasetNotFoundError(
+            f"{folder}: no image to test with; put some into {folder / 'test'}/CLASS, or add more"
+        )
+    return _pair(folder.resolve().name, arrays[0], arrays[1], classes, source, skipped)
+
+
+def _holds_folders(folder: Path) -> bool:
+    """Whether ``folder`` is one part of a divided data set, and not a class that is called "train"."""
+    return folder.is_dir() and any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def _split(root: Path, samples: Sequence[tuple[str, int]]) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Of each class, a fifth by order of the names' hashes for the test: one at least where there are two."""
+    by_class: dict[int, list[tuple[str, int]]] = {}
+    for sample in samples:
+        by_class.setdefault(sample[1], []).append(sample)
+    train, test = [], []
+    for members in by_class.values():
+        members = sorted(members, key=lambda sample: _name_hash(root, sample[0]))
+        n_test = min(max(round(_TEST_FRACTION * len(members)), 1), len(members) - 1)
+        test += members[:n_test]
+        train += members[n_test:]
+    return sorted(train), sorted(test)
+
+
+def _name_hash(root: Path, path: str) -> bytes:
+    return hashlib.blake2b(Path(path).relative_to(root).as_posix().encode(errors="surrogateescape")).digest()
+
+
+def _read_all(
+    samples: Sequence[tuple[str, int]], skip: bool, size: tuple[int, int], skipped: list[tuple[str, str]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, h, w) uint8 and labels (n,) int64 of what can be read; the rest goes into ``skipped``."""
+
+    def read(sample: tuple[str, int]) -> np.ndarray | ImageReadError:
+        try:
+            return read_grey(sample[0], size)
+        except ImageReadError as error:
+            return error
+
+    images = np.empty((len(samples), *size), np.uint8)
+    labels = np.empty(len(samples), np.int64)
+    n = 0
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for (path, label), pixels in zip(samples, pool.map(read, samples), strict=True):
+            if not isinstance(pixels, ImageReadError):
+                images[n], labels[n] = pixels, label
+                n += 1
+            elif skip:
+                skipped.append((path, str(pixels)))
+            else:
+                raise pixels
+    return images[:n], labels[:n]
+
+
+def _pair(
+    name: str,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    classes: Sequence[str],
+    source: str,
+    skipped: Sequence[tuple[str, str]] = (),
+) -> DatasetPair:
+    mean, std = pixel_statistics(train[0])
+    parts = [ImageArrayDataset(*arrays, mean=mean, std=std, classes=classes) for arrays in (train, test)]
+    return DatasetPair(name, parts[0], parts[1], tuple(classes), mean, std, source, tuple(skipped))

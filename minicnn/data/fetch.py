@@ -1,0 +1,131 @@
+"""Fetching one batch: from indices (or an iterator) to collated tensors, with each sample's own random numbers.
+
+Read next: `loader.py` decides when and in which thread this runs; `randomness.py` says what a sample's numbers are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from minicnn.random import Generator
+
+from .collate import default_collate
+from .dataset import Subset, batch_getter
+from .randomness import (
+    BATCH_STREAM,
+    ITERABLE_STREAM,
+    SampleGenerators,
+    SampleSource,
+    drawing_from,
+    keyed_generator,
+)
+
+END = object()  # what reading an exhausted iterable data set gives
+
+# A sample's index, and how often this epoch has drawn it before: sampling with replacement must not repeat the crop.
+Key = tuple[Any, int]
+
+
+class MapFetcher:
+    """Batches of a map-style data set. Holds no state, so any thread may fetch any batch."""
+
+    def __init__(self, dataset: Any, collate_fn: Callable[[Any], Any], batched: bool):
+        self.dataset = dataset
+        self.collate_fn = collate_fn
+        self.batched = batched
+
+    def fetch(self, epoch_seed: int, number: int, keys: Sequence[Key]) -> Any:
+        """Batch ``number`` of the epoch, made of the samples ``keys``."""
+        if not self.batched:
+            return self._collate(self._sample(epoch_seed, number, keys[0]), number, keys)
+        indices = [index for index, _ in keys]
+        whole = batch_getter(self.dataset) if self.collate_fn is default_collate else None
+        if whole is not None:
+            return _telling(
+                lambda: whole(indices, SampleGenerators(epoch_seed, keys)), f"fetching {_several(indices, number)}"
+            )
+        many = items_getter(self.dataset)
+        if many is not None:
+            # One call for all samples has one generator: the first sample's key and the batch's number make it.
+            source = SampleSource(epoch_seed, *keys[0])
+            with drawing_from(lambda: keyed_generator(source().initial_seed(), BATCH_STREAM, number)):
+                samples = _telling(lambda: many(indices), f"fetching {_several(indices, number)}")
+        else:
+            samples = [self._sample(epoch_seed, number, key) for key in keys]
+        return self._collate(samples, number, keys)
+
+    def _sample(self, epoch_seed: int, number: int, key: Key) -> Any:
+        with drawing_from(SampleSource(epoch_seed, *key)):
+            try:
+                return self.dataset[key[0]]
+            except Exception as error:
+                _tell(error, f"fetching sample {key[0]!r} (batch {number})")
+                raise
+
+    def _collate(self, samples: Any, number: int, keys: Sequence[Key]) -> Any:
+        return _telling(lambda: self.collate_fn(samples), f"collating {_several([i for i, _ in keys], number)}")
+
+
+class IterableFetcher:
+    """Batches of an iterable data set, read in order by whoever calls: one thread at a time."""
+
+    def __init__(self, dataset: Any, collate_fn: Callable[[Any], Any], batch_size: int | None, drop_last: bool):
+        self.dataset = dataset
+        self.collate_fn = collate_fn
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self._samples: Iterator[Any] | None = None
+        self._generator: Generator | None = None
+
+    def fetch(self, epoch_seed: int, number: int, skip: int) -> Any:
+        """The next batch, or `END`; the first call passes over ``skip`` batches that an interrupted epoch has seen."""
+        if self._generator is None:
+            self._generator = keyed_generator(epoch_seed, ITERABLE_STREAM)
+        generator = self._generator
+        with drawing_from(lambda: generator):
+            if self._samples is None:
+                self._samples = iter(self.dataset)
+                for _ in itertools.islice(self._samples, skip * (self.batch_size or 1)):
+                    pass
+            return self._next(self._samples, number)
+
+    def _next(self, source: Iterator[Any], number: int) -> Any:
+        samples = _telling(
+            lambda: list(itertools.islice(source, self.batch_size or 1)),
+            f"reading batch {number} of an iterable data set",
+        )
+        if not samples or (self.drop_last and len(samples) < (self.batch_size or 1)):
+            return END
+        batch = samples if self.batch_size is not None else samples[0]
+        return _telling(lambda: self.collate_fn(batch), f"collating batch {number}")
+
+
+def items_getter(dataset: Any) -> Callable[[list], list] | None:
+    """``dataset.__getitems__`` where there is one that is more than a loop over items."""
+    inherits = isinstance(dataset, Subset) and type(dataset).__getitems__ is Subset.__getitems__
+    if inherits and (type(dataset).__getitem__ is not Subset.__getitem__ or items_getter(dataset.dataset) is None):
+        return None
+    return getattr(dataset, "__getitems__", None)
+
+
+def _telling(do: Callable[[], Any], what: str) -> Any:
+    """``do()``; an error that it raises says where the loader was."""
+    try:
+        return do()
+    except Exception as error:
+        _tell(error, what)
+        raise
+
+
+def _tell(error: Exception, what: str) -> None:
+    if isinstance(error, StopIteration):
+        # It would end the epoch in silence.
+        raise RuntimeError(f"DataLoader: StopIteration raised while {what}") from error
+    error.add_note(f"DataLoader: {what}")
+
+
+def _several(indices: Sequence[Any], number: int) -> str:
+    shown = ", ".join(repr(index) for index in indices[:8]) + (", ..." if len(indices) > 8 else "")
+    return f"samples {shown} (batch {number})"

@@ -1,0 +1,262 @@
+"""MNIST, Fashion-MNIST and the 10,000 digits inside the package, as torchvision's classes.
+
+Files are looked for, in this order: in ``root`` (there, in ``root/MNIST`` and in ``root/MNIST/raw``, plain or
+gzipped), in the user's cache, in the system's folder (Debian's package dataset-fashion-mnist); only then, and only
+when asked, they are downloaded. What is found is checked by shape and content: the same images compressed anew have
+another hash.
+
+Read next: `idx.py` for the file format, `downloads.py`, and `catalogue.py`, which opens these for training.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minicnn.autograd import Tensor
+from minicnn.random import Generator
+
+from .arrays import after_to_tensor, check_labels
+from .dataset import BatchGetter, Dataset, as_index_array
+from .downloads import datasets_folder, download, mirror_urls
+from .errors import DatasetError, DatasetNotFoundError
+from .idx import read_idx
+from .transforms.basic import scale_to_unit
+from .transforms.batched import Batched
+
+_MAX_BYTES = 1 << 28  # MNIST's training images take 47 MB
+_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+class MNIST(Dataset[tuple[Any, Any]]):
+    """Handwritten digits (LeCun, Cortes and Burges): 60,000 to train with and 10,000 to test, 28 x 28, in ten classes.
+
+    Item i is (image, label): a PIL image of mode "L", or what ``transform`` makes of it, and an int.
+
+    Parameters
+    ----------
+    root : a folder with the files, or where torchvision put them; None looks into the cache and the system alone.
+    train : the training set, or the test set.
+    transform, target_transform : applied to image and label when an item is fetched.
+    download : fetch the files if they are nowhere, into ``root/MNIST/raw``, or into the cache where root is None.
+
+    Attributes
+    ----------
+    data : (n, 28, 28) uint8 tensor. targets : (n,) int64 tensor. classes : names. class_to_idx : name -> label.
+    source : the folder the files were read from.
+
+    Raises
+    ------
+    DatasetNotFoundError : the files are nowhere; the message says where they were looked for and what to do.
+    DownloadError : no mirror delivered. DatasetError : a file is not what it should be.
+    """
+
+    name: ClassVar[str] = "mnist"
+    classes: ClassVar[list[str]] = [f"{digit} - {word}" for digit, word in enumerate(_DIGITS)]
+    mirrors: ClassVar[list[str]] = [
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "http://yann.lecun.com/exdb/mnist/",
+    ]
+    # MD5s as torchvision publishes them: against broken transfers only.
+    resources: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+    }
+    system_folders: ClassVar[list[str]] = []
+    remedy: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ):
+        self.root = None if root is None else Path(root).expanduser()
+        self.train = train
+        self.transform = transform
+        self.target_transform = target_transform
+        self.source = self._locate(download)
+        images, labels = read_idx_pair(self.source, train, len(self.classes), size=(28, 28))
+        self.data = Tensor(images)
+        self.targets = Tensor(labels)
+
+    @property
+    def raw_folder(self) -> Path:
+        """Where a download goes."""
+        if self.root is None:
+            return datasets_folder() / self.name
+        return self.root / type(self).__name__ / "raw"
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Class name -> label."""
+        return {name: label for label, name in enumerate(self.classes)}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        from PIL import Image
+
+        image: Any = Image.fromarray(self.data._array[index])
+        if self.transform is not None:
+            image = self.transform(image)
+        target: Any = int(self.targets._array[index])
+        return image, target if self.target_transform is None else self.target_transform(target)
+
+    @property
+    def get_batch(self) -> BatchGetter | None:
+        """Batches at once where ``transform`` is ToTensor or begins with it; None elsewhere."""
+        rest = after_to_tensor(self.transform)
+        if rest is None or self.target_transform is not None:
+            return None
+        return lambda indices, generators: self._batch(as_index_array(indices), generators, rest)
+
+    def _batch(self, where: np.ndarray, generators: Sequence[Generator], rest: Batched) -> list[Tensor]:
+        pixels = self.data._array[where][:, None]  # (n, h, w) -> (k, 1, h, w)
+        return [Tensor(rest(scale_to_unit(pixels), generators)), Tensor(self.targets._array[where])]
+
+    def _locate(self, may_download: bool) -> Path:
+        """The folder that has both files of this split."""
+        places = []
+        if self.root is not None:
+            places += [self.root, self.root / type(self).__name__, self.root / type(self).__name__ / "raw"]
+        places += [datasets_folder() / self.name, *map(Path, self.system_folders)]
+        for place in places:
+            if has_idx_pair(place, self.train):
+                return place
+        wanted = [file for file in self.resources if file.startswith(_prefix(self.train))]
+        by_hand = (
+            f"Without a network: get {' and '.join(wanted)} elsewhere and put them into {self.raw_folder}, or into a "
+            f"folder of your own that you name as root.{self.remedy}"
+        )
+        if not may_download:
+            looked = "".join(f"\n  {place}" for place in places)
+            raise DatasetNotFoundError(
+                f"{self.name}: {' and '.join(wanted)} not found (gzipped or not) in{looked}\n"
+                f"Pass download=True to fetch them. {by_hand}"
+            )
+        for file in wanted:
+            download(
+                mirror_urls(self.name, file, self.mirrors), self.resources[file], self.raw_folder / file, advice=by_hand
+            )
+        return self.raw_folder
+
+    def __repr__(self) -> str:
+        split = "train" if self.train else "test"
+        return f"{type(self).__name__}({len(self)} images, {split} split, from {self.source})"
+
+
+class FashionMNIST(MNIST):
+    """Zalando's article images (Xiao, Rasul and Vollgraf 2017), in MNIST's format: 60,000 and 10,000 in ten classes.
+
+    Parameters, attributes and errors as for `MNIST`.
+    """
+
+    name = "fashion-mnist"
+    classes: ClassVar[list[str]] = [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ]
+    mirrors: ClassVar[list[str]] = [
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    ]
+    resources: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    }
+    system_folders: ClassVar[list[str]] = ["/usr/share/datasets/fashion-mnist"]
+    remedy = " On Debian and Ubuntu the package dataset-fashion-mnist installs them."
+
+
+class MNIST10k(MNIST):
+    """The 10,000 real MNIST digits that minicnn carries with it: 8,300 to train with and 1,700 to test.
+
+    The split is this package's own, so scores are not comparable to published ones; see ``mnist10k/README.md``.
+
+    >>> data = MNIST10k(train=False)
+    >>> len(data), data.data.shape, data.targets[:5].tolist()
+    (1700, minicnn.Size([1700, 28, 28]), [...])
+    """
+
+    name = "mnist10k"
+
+    def __init__(
+        self,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+    ):
+        super().__init__(None, train, transform, target_transform, download=False)
+
+    def _locate(self, may_download: bool) -> Path:
+        return Path(__file__).with_name("mnist10k")
+
+
+def read_idx_pair(
+    folder: Path, train: bool, n_classes: int | None, size: tuple[int, int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, h, w) uint8 and labels (n,) int64 of one split in ``folder``, checked against each other.
+
+    Parameters
+    ----------
+    n_classes : labels must be below it; None allows all. size : what the images must measure; None allows all.
+    """
+    images_path, labels_path = (_find(folder, train, kind) for kind in ("images", "labels"))
+    assert images_path is not None
+    assert labels_path is not None
+    images = read_idx(images_path, ndim=3, dtype=np.uint8, max_bytes=_MAX_BYTES)
+    labels = read_idx(labels_path, ndim=1, dtype=np.uint8, max_bytes=_MAX_BYTES).astype(np.int64)
+    if len(images) == 0:
+        raise DatasetError(f"{images_path}: holds no images")
+    if size is not None and images.shape[1:] != size:
+        raise DatasetError(f"{images_path}: images of {images.shape[1:]} pixels, expected {size}")
+    if len(images) != len(labels):
+        raise DatasetError(
+            f"{labels_path}: {len(labels)} labels, but {len(images)} images in {images_path.name}; "
+            "do the two files belong together?"
+        )
+    if n_classes is not None:
+        check_labels(labels, n_classes, str(labels_path))
+    return images, labels
+
+
+def has_idx_pair(folder: Path, train: bool) -> bool:
+    """Whether ``folder`` has both IDX files of a split."""
+    return all(_find(folder, train, kind) is not None for kind in ("images", "labels"))
+
+
+def _prefix(train: bool) -> str:
+    return "train" if train else "t10k"
+
+
+def _find(folder: Path, train: bool, kind: str) -> Path | None:
+    """MNIST's own file name, or the variant with a dot that unpacking tools make; gzipped or not."""
+    ending = "idx3-ubyte" if kind == "images" else "idx1-ubyte"
+    for separator in "-.":
+        for suffix in (".gz", ""):
+            path = folder / f"{_prefix(train)}-{kind}{separator}{ending}{suffix}"
+            if path.is_file():
+                return path
+    return None
