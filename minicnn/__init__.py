@@ -6,15 +6,16 @@
 >>> x.grad
 tensor([2., 4., 6.])
 
-Names, arguments and semantics are torch's: ``import minicnn as torch`` runs a tutorial. Where to look: ``autograd/`` (tensors
-and the walk back), ``ops/`` (differentiable functions), ``nn/`` (layers), ``optim/`` (update rules), ``data/`` (datasets and
-loaders), ``training/`` and ``cli/`` (the training loop and the commands). The loops are in the package ``minicnn_kernels``.
+Names, arguments and semantics are torch's: ``import minicnn as torch`` runs a tutorial. Where to look: ``autograd/``
+(tensors and the walk back), ``ops/`` (differentiable functions), ``nn/`` (layers), ``optim/`` (update rules), ``data/``
+(datasets and loaders), ``training/`` and ``cli/`` (the training loop and the commands). The loops are in the package
+``minicnn_kernels``.
 """
 
 from minicnn_kernels import use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
-from . import autograd, cuda, data, nn, ops, optim, random  # after the tensors they are made of
+from . import autograd, cuda, data, nn, ops, optim, random, utils
 from .autograd import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .device import DeviceUnavailable, device
 from .dtypes import (

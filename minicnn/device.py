@@ -33,13 +33,11 @@ class device:
     _TYPES = ("cpu", "cuda")
 
     def __init__(self, type: str | device, index: int | None = None):
-        if isinstance(type, device):
-            type, index = type.type, type.index
         name, _, number = str(type).partition(":")
         if name not in self._TYPES or (number and not number.isdigit()):
             raise ValueError(f"device {type!r} is not known; expected one of {', '.join(self._TYPES)}, or 'cuda:0'")
-        self.type = name
-        self.index = int(number) if number else index
+        self.type: str = name
+        self.index: int | None = int(number) if number else index
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str):

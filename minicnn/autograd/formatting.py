@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def format_tensor(tensor: Tensor) -> str:
     return f"tensor({', '.join([body, *suffixes])})"
 
 
-def _formatter(array: np.ndarray) -> dict | None:
+def _formatter(array: np.ndarray) -> Any:
     """Floating point as torch prints it: ``1.`` where all are whole, else four decimals, or scientific for wide ranges."""
     if array.dtype.kind != "f":
         return None

@@ -65,10 +65,11 @@ def gradcheck(
     roots = [t for t in outputs if t.requires_grad]
     cotangents = [generator.normal(t.shape, np.float64) for t in roots]
     with no_grad():
-        analytic = run_backward(roots, list(cotangents), False, [args[i] for i in checked]) if roots else []
+        analytic = run_backward(roots, list(cotangents), False, [args[i] for i in checked])
     numbers = [n for n, t in enumerate(outputs) if t.requires_grad]
     for k, i in enumerate(checked):
-        ours = analytic[k] if roots and analytic[k] is not None else np.zeros(args[i].shape)
+        found = analytic[k]
+        ours = np.zeros(args[i].shape) if found is None else found
         numerical = _central_difference(func, args, i, numbers, cotangents, eps)
         error = np.abs(ours - numerical)
         bad = ~(error <= atol + rtol * np.abs(numerical))  # so written, a NaN is bad

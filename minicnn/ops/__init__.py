@@ -22,7 +22,7 @@ An operation is an ``Op`` (``minicnn/autograd/op.py``) and a public function abo
 runs in ``minicnn_kernels``; the rest is NumPy, here.
 """
 
-from . import tensor_methods as _tensor_methods  # noqa: F401  hangs the methods on Tensor
+from . import tensor_methods as _tensor_methods  # hangs the methods on Tensor
 from .activation import log_softmax, relu, softmax
 from .creation import (
     arange,

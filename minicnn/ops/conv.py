@@ -11,6 +11,8 @@ The loops are in ``minicnn_kernels``: read ``reference/conv.py`` first, then ``c
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from minicnn_kernels import backend_of, geometry
 from minicnn_kernels.geometry import to_pair
 
@@ -18,7 +20,7 @@ from ..autograd import Op, Tensor
 from .padding import pad
 from .promotion import require_floating, require_same_dtype
 
-IntPair = int | tuple[int, int]
+IntPair: TypeAlias = int | tuple[int, int]
 
 
 class Conv2d(Op):

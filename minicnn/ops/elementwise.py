@@ -6,14 +6,14 @@ type first. Activations with kernels of their own are in ``activation.py``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from ..autograd import Op, Tensor
 from .promotion import NUMBERS, promote, to_floating
 
-Operand = Tensor | bool | int | float
+Operand: TypeAlias = Tensor | bool | int | float
 
 
 class Add(Op):
@@ -93,8 +93,8 @@ class Pow(Op):
 
 class Maximum(Op):
     # y = max(a, b); a tie shares the gradient in halves
-    compare = np.greater
-    choose = np.maximum
+    compare: ClassVar[np.ufunc] = np.greater
+    choose: ClassVar[np.ufunc] = np.maximum
 
     @classmethod
     def forward(cls, ctx, a, b):
@@ -266,7 +266,7 @@ def sub(input: Operand, other: Operand, *, alpha: int | float = 1) -> Tensor:
     TypeError : for two bool tensors, as in torch; use ``logical_xor`` or ``~``.
     """
     a, b = promote(input, other if alpha == 1 else _scaled(other, alpha))
-    if _dtype_of(a) == bool:
+    if _dtype_of(a).kind == "b":
         raise TypeError(
             "subtraction of bool tensors is not defined; use != for 'exclusive or', or convert with .long()"
         )

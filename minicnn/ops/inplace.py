@@ -66,7 +66,7 @@ def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *so
 
 def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], signature: str):
     def operate(self: Tensor, other: Any, **options: Any) -> Tensor:
-        simple = not options and (isinstance(other, NUMBERS) or isinstance(other, Tensor))
+        simple = not options and isinstance(other, (Tensor, *NUMBERS))
         needs = is_grad_enabled() and (self.requires_grad or (isinstance(other, Tensor) and other.requires_grad))
         if simple and not needs and self._array.dtype.kind == "f":
             # Floating point takes any other type: one pass, straight into the memory.

@@ -2,7 +2,8 @@
 
 For each channel over the m values it has in the batch (Ioffe and Szegedy, 2015, algorithm 1):
 
-    mean = sum x / m        var = sum (x - mean)^2 / m        x_hat = (x - mean) / sqrt(var + eps)        y = gamma x_hat + beta
+    mean = sum x / m                        var = sum (x - mean)^2 / m
+    x_hat = (x - mean) / sqrt(var + eps)    y = gamma x_hat + beta
 
     dL/dx = gamma / sqrt(var + eps) * (g - mean(g) - x_hat mean(g x_hat)),   g = dL/dy
     dL/dgamma = sum g x_hat        dL/dbeta = sum g

@@ -77,10 +77,10 @@ def max_pool2d(
     """
     if return_indices:
         raise NotImplementedError("return_indices=True is not supported; take argmax over F.unfold(...) instead")
-    x, single, kernel, step, padding = _prepare(input, "max_pool2d", kernel_size, stride, padding)
+    x, single, kernel, step, pads = _prepare(input, "max_pool2d", kernel_size, stride, padding)
     dilation = to_pair(dilation, "dilation")
-    geometry.pool2d_output_shape(tuple(x.shape), kernel, step, padding, dilation, ceil_mode)
-    out = MaxPool2d.apply(x, window=(kernel, step, padding, dilation), ceil_mode=bool(ceil_mode))
+    geometry.pool2d_output_shape(tuple(x.shape), kernel, step, pads, dilation, ceil_mode)
+    out = MaxPool2d.apply(x, window=(kernel, step, pads, dilation), ceil_mode=bool(ceil_mode))
     return out.squeeze(0) if single else out
 
 
@@ -117,10 +117,10 @@ def avg_pool2d(
     """
     if divisor_override == 0:
         raise ValueError("divisor_override: a divisor cannot be 0")
-    x, single, kernel, step, padding = _prepare(input, "avg_pool2d", kernel_size, stride, padding)
-    geometry.pool2d_output_shape(tuple(x.shape), kernel, step, padding, (1, 1), ceil_mode)
+    x, single, kernel, step, pads = _prepare(input, "avg_pool2d", kernel_size, stride, padding)
+    geometry.pool2d_output_shape(tuple(x.shape), kernel, step, pads, (1, 1), ceil_mode)
     options = (bool(ceil_mode), bool(count_include_pad), divisor_override)
-    out = AvgPool2d.apply(x, window=(kernel, step, padding), options=options)
+    out = AvgPool2d.apply(x, window=(kernel, step, pads), options=options)
     return out.squeeze(0) if single else out
 
 

@@ -62,10 +62,8 @@ def promote(*operands: Any, floating: bool = False) -> list[Any]:
     ``floating``: whole numbers become the default floating-point type, as for division and ``exp``.
     """
     first = operands[0]
-    if isinstance(first, Tensor) and all(
-        isinstance(x, Tensor) and x._array.dtype == first._array.dtype for x in operands
-    ):
-        if not floating or first._array.dtype.kind == "f":
+    if isinstance(first, Tensor) and (not floating or first._array.dtype.kind == "f"):
+        if all(isinstance(x, Tensor) and x._array.dtype == first._array.dtype for x in operands):
             return list(operands)
     dtype = result_type(*operands)
     if floating and not dtype.is_floating_point:
@@ -89,7 +87,7 @@ def require_floating(x: Any, name: str, what: str) -> Tensor:
     return x
 
 
-def require_same_dtype(what: str, **tensors: Tensor | None) -> None:
+def require_same_dtype(what: str, **tensors: Any) -> None:
     """Raise where the tensors given are not all of one floating-point type."""
     first_name, first = next(iter(tensors.items()))
     for name, x in tensors.items():

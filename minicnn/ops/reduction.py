@@ -7,7 +7,7 @@ dimensions in with size 1. The gradient of a reduction spreads back over what wa
 from __future__ import annotations
 
 import builtins
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..dtypes import DType
 from .elementwise import maximum, minimum
 from .promotion import cast, require_floating
 
-Dim = int | tuple[int, ...] | None
+Dim: TypeAlias = int | tuple[int, ...] | None
 
 
 class ValuesAndIndices(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -284,7 +285,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
             raise ValueError(f"split_size_or_sections: {sections} does not add up to the {size} along dim {dim}")
     bounds = np.cumsum([0, *sections])
     lead = (slice(None),) * axis
-    return tuple(tensor[(*lead, slice(int(a), int(b)))] for a, b in zip(bounds, bounds[1:], strict=False))
+    return tuple(tensor[(*lead, slice(int(a), int(b)))] for a, b in pairwise(bounds))
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
