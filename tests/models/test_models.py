@@ -1,0 +1,73 @@
+"""The ready-made models against the same models written in PyTorch, from the same weights."""
+
+import numpy as np
+import pytest
+import torch
+
+import minicnn as mc
+from minicnn import models
+
+
+class TorchLeNet5(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1, self.c3 = torch.nn.Conv2d(1, 6, 5, padding=2), torch.nn.Conv2d(6, 16, 5)
+        self.c5, self.f6, self.output = torch.nn.Linear(400, 120), torch.nn.Linear(120, 84), torch.nn.Linear(84, 10)
+
+    def forward(self, x):
+        x = torch.nn.functional.avg_pool2d(torch.tanh(self.c1(x)), 2)
+        x = torch.nn.functional.avg_pool2d(torch.tanh(self.c3(x)), 2)
+        return self.output(torch.tanh(self.f6(torch.tanh(self.c5(x.flatten(1))))))
+
+
+class TorchMnistCNN(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        nn = torch.nn
+        self.features = nn.Sequential(
+            *(nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2, 2)),
+            *(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2, 2)),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(64 * 7 * 7, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10)
+        )
+
+    def forward(self, x):
+        return self.classifier(self.features(x))
+
+
+class TorchMLP(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        nn = torch.nn
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, 10))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+TWINS = {"lenet5": TorchLeNet5, "mnist_cnn": TorchMnistCNN, "mlp": TorchMLP}
+
+
+@pytest.mark.parametrize("name", models.list_models())
+def test_same_parameters_and_same_logits_as_the_model_in_pytorch(name):
+    torch.manual_seed(0)
+    theirs = TWINS[name]().double()
+    ours = models.get_model(name).double()
+    ours.load_state_dict({key: mc.tensor(value.numpy()) for key, value in theirs.state_dict().items()})
+    x = np.random.default_rng(0).normal(size=(3, 1, 28, 28))
+    with torch.no_grad(), mc.no_grad():
+        expected = theirs.eval()(torch.from_numpy(x)).numpy()
+        got = ours.eval()(mc.tensor(x)).numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)  # float64 rounding over sums of at most 3,136
+
+
+@pytest.mark.parametrize("name", models.list_models())
+def test_number_of_classes(name):
+    with mc.no_grad():
+        assert models.get_model(name, num_classes=3)(mc.zeros(2, 1, 28, 28)).shape == (2, 3)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match="model 'resnet' is not known; expected one of lenet5, mlp, mnist_cnn"):
+        models.get_model("resnet")
