@@ -1,25 +1,29 @@
-"""Compiled kernels (so far convolution and matrix product; the rest are the reference ones under the same names).
+"""The compiled version of every kernel, under the same names as in ``reference/``, where the maths is explained.
+
+Each file has plain wrappers, which bring arrays into one memory order (``layout.py``) and share the work out among
+threads (``../threads.py``), and private loops compiled by the decorator in ``jit.py``. Importing this package imports
+Numba. Read ``conv.py`` and what it points to, then ``gemm.py`` and ``microkernel.py``, the innermost loop.
 """
 
-from ..reference.activation import relu_backward_input, relu_forward
+from .activation import relu_backward_input, relu_forward
 from .conv import conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward
-from ..reference.dropout import dropout_backward_input, dropout_forward
-from ..reference.im2col import col2im, im2col
+from .dropout import dropout_backward_input, dropout_forward
+from .im2col import col2im, im2col
 from .matmul import matmul
-from ..reference.norm import (
+from .norm import (
     batch_norm_backward_eval,
     batch_norm_backward_train,
     batch_norm_forward_eval,
     batch_norm_forward_train,
 )
-from ..reference.optim import adam_update, sgd_update
-from ..reference.pooling import (
+from .optim import adam_update, sgd_update
+from .pooling import (
     avg_pool2d_backward_input,
     avg_pool2d_forward,
     max_pool2d_backward_input,
     max_pool2d_forward,
 )
-from ..reference.random import philox_words
+from .random import philox_words
 
 __all__ = [
     "adam_update",

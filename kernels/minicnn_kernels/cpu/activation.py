@@ -47,7 +47,7 @@ def _shaped(flat: np.ndarray, shape: tuple[int, ...], order: tuple[int, ...]) ->
 
 
 @jit
-def _relu(start, stop, x, out):  # type: ignore[no-untyped-def]
+def _relu(start, stop, x, out):
     source, target = x[start:stop], out[start:stop]
     for i in range(target.size):
         if source[i] < 0:  # a NaN is not, and stays
@@ -57,7 +57,7 @@ def _relu(start, stop, x, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _relu_gradient(start, stop, grad_out, out, grad_x):  # type: ignore[no-untyped-def]
+def _relu_gradient(start, stop, grad_out, out, grad_x):
     gradient, result, target = grad_out[start:stop], out[start:stop], grad_x[start:stop]
     for i in range(target.size):
         if result[i] <= 0:

@@ -1,7 +1,7 @@
 """2-D convolution: which algorithm computes it. The maths is in ``reference/conv.py``.
 
-``conv_im2col.py`` takes every case; ``conv_depthwise.py`` the one in which each channel has a filter of its own and a matrix product
-would be nearly empty.
+``conv_im2col.py`` takes every case; ``conv_depthwise.py`` the one in which each channel has a filter of its own and a
+matrix product would be nearly empty.
 """
 
 import numpy as np
@@ -66,7 +66,7 @@ def _is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
 
 
 @jit
-def _sum_rows(index, start, stop, rows, sums):  # type: ignore[no-untyped-def]
+def _sum_rows(index, start, stop, rows, sums):
     """sums[index] = rows[start:stop].sum(axis=0)"""
     total = sums[index]
     for p in range(start, stop):

@@ -1,8 +1,8 @@
 """Depthwise convolution (groups = c_in = c_out): each channel has one filter of its own, and there is no matrix to multiply.
 
-Channels-last, the filters become rows (taps, c), and each tap adds the product of two rows of c numbers: a plain loop over channels
-that the compiler turns into vector instructions. Output rows are shared out among the threads; for the gradient of the input,
-which adds to overlapping windows, whole images are.
+Channels-last, the filters become rows (taps, c), and each tap adds the product of two rows of c numbers: a plain loop
+over channels that the compiler turns into vector instructions. Output rows are shared out among the threads; for the
+gradient of the input, which adds to overlapping windows, whole images are.
 """
 
 import numpy as np
@@ -73,7 +73,7 @@ def _rows(weight: np.ndarray) -> np.ndarray:
 
 
 @jit
-def _forward_rows(start, stop, x, filters, bias, window, out):  # type: ignore[no-untyped-def]
+def _forward_rows(start, stop, x, filters, bias, window, out):
     """Rows start .. stop of all the rows of out (n, h_out, w_out, c)."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     _, h, w, _ = x.shape
@@ -96,7 +96,7 @@ def _forward_rows(start, stop, x, filters, bias, window, out):  # type: ignore[n
 
 
 @jit
-def _backward_images(start, stop, grad, filters, window, grad_x):  # type: ignore[no-untyped-def]
+def _backward_images(start, stop, grad, filters, window, grad_x):
     """Images start .. stop of grad_x (n, h, w, c): each window's gradient times the filter, added where it came from."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     _, h, w, c = grad_x.shape
@@ -117,7 +117,7 @@ def _backward_images(start, stop, grad, filters, window, grad_x):  # type: ignor
 
 
 @jit
-def _sum_products(index, start, stop, grad, x, window, sums):  # type: ignore[no-untyped-def]
+def _sum_products(index, start, stop, grad, x, window, sums):
     """sums[index, t] = sum over output rows start .. stop of grad * (x at tap t), in float64."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     _, h, w, _ = x.shape

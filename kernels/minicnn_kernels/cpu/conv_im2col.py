@@ -1,17 +1,18 @@
 """Convolution by im2col, blocked: the patches of a few hundred pixels at a time, in scratch memory that stays in the cache.
 
-Images are channels-last here, so the output (n, h_out, w_out, c_out) is a matrix with one row a pixel, and so is the matrix of
-patches:
+Images are channels-last here, so the output (n, h_out, w_out, c_out) is a matrix with one row a pixel, and so is the
+matrix of patches:
 
     out (pixels, o) = patches (pixels, k) @ filters (k, o)         o = c_out/groups, k = taps * c_in/groups
 
-A patch is laid out [tap][channel]. The filters are packed once a call; then each thread walks through its range of pixels block by
-block: gather the patches (``_gather``), multiply (``gemm.py``). A 1x1 convolution with stride 1 needs no gathering: the image itself
-is the matrix of patches.
+A patch is laid out [tap][channel]. The filters are packed once a call; then each thread walks through its range of
+pixels block by block: gather the patches (``_gather``), multiply (``gemm.py``). A 1x1 convolution with stride 1 needs
+no gathering: the image itself is the matrix of patches.
 
-The gradient of the input: with stride 1 again a convolution, of grad_out with the filters flipped and their channels exchanged;
-with other strides grad_out @ filters.T gives the gradients of the patches, which are added back to where they came from.
-The gradient of the weights is patches.T @ grad_out, summed over the blocks of a thread, then over threads in order.
+The gradient of the input: with stride 1 again a convolution, of grad_out with the filters flipped and their channels
+exchanged; with other strides grad_out @ filters.T gives the gradients of the patches, which are added back to where
+they came from. The gradient of the weights is patches.T @ grad_out, summed over the blocks of a thread, then over
+threads in order.
 """
 
 import numpy as np
@@ -206,7 +207,7 @@ def _pack_one(
 
 
 @jit
-def _pack_panels(start, stop, w, at, taps, rows, n, tap_stride, row_stride, stride, columns, packed):  # type: ignore[no-untyped-def]
+def _pack_panels(start, stop, w, at, taps, rows, n, tap_stride, row_stride, stride, columns, packed):
     """packed[panel][t][i][j] = w[at + t * tap_stride + i * row_stride + (panel * columns + j) * stride], zero from n on.
 
     In blocks of 16 rows, whose lines of `packed` stay in the cache while w is read in its own order.
@@ -227,7 +228,7 @@ def _pack_panels(start, stop, w, at, taps, rows, n, tap_stride, row_stride, stri
 
 
 @jit
-def _gather(x, c_at, channels, window, first, n_pixels, patches):  # type: ignore[no-untyped-def]
+def _gather(x, c_at, channels, window, first, n_pixels, patches):
     """patches[p, t, i] = x at tap t of the window of output pixel first + p, channel c_at + i; zero outside the image.
 
     Taps that lie side by side in memory (all channels, no dilation along the row) are copied as one run.
@@ -267,7 +268,7 @@ def _gather(x, c_at, channels, window, first, n_pixels, patches):  # type: ignor
 
 
 @jit
-def _multiply_blocks(start, stop, x, filters, bias, window, c_out, columns, block, out, patches, scratch):  # type: ignore[no-untyped-def]
+def _multiply_blocks(start, stop, x, filters, bias, window, c_out, columns, block, out, patches, scratch):
     """Output pixels start .. stop of a convolution, a block at a time. An empty `patches` says that x is the matrix."""
     c = window[2]
     groups = filters.shape[0]
@@ -328,7 +329,7 @@ def _multiply_blocks(start, stop, x, filters, bias, window, c_out, columns, bloc
 
 
 @jit
-def _sum_blocks(start, stop, x, grad, window, columns, block, sums, patches, packed, scratch):  # type: ignore[no-untyped-def]
+def _sum_blocks(start, stop, x, grad, window, columns, block, sums, patches, packed, scratch):
     """sums[group] += patches.T @ grad over the output pixels start .. stop."""
     c = window[2]
     groups, k, o = sums.shape
@@ -348,7 +349,7 @@ def _sum_blocks(start, stop, x, grad, window, columns, block, sums, patches, pac
 
 
 @jit
-def _collect_weights(start, stop, sums, grad_weight):  # type: ignore[no-untyped-def]
+def _collect_weights(start, stop, sums, grad_weight):
     """grad_weight[group, o, i, t] = sum over chunks of sums[chunk, group, (t, i), o], for rows start .. stop of (group, o)."""
     n_chunks = sums.shape[0]
     _, n_o, n_i, taps = grad_weight.shape
@@ -363,9 +364,9 @@ def _collect_weights(start, stop, sums, grad_weight):  # type: ignore[no-untyped
 
 
 @jit
-def _scatter_images(start, stop, grad, filters, window, channels, o, columns, block, grad_x, patches, scratch):  # type: ignore[no-untyped-def]
+def _scatter_images(start, stop, grad, filters, window, channels, o, columns, block, grad_x, patches, scratch):
     """Images start .. stop of grad_x: the gradients of a block of patches, added to the pixels under their taps."""
-    h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
+    h, w, _, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
     groups, taps, _ = filters.shape
     c_out = groups * o
     panels = (channels + columns - 1) // columns

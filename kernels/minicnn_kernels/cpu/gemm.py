@@ -1,13 +1,15 @@
-"""Matrix products, cut into the register tiles of ``microkernel.py`` (Goto and van de Geijn 2008; Van Zee and van de Geijn 2015).
+"""Matrix products, cut into the register tiles of ``microkernel.py`` (Goto and van de Geijn 2008, "Anatomy of GEMM").
 
-B is packed first: columns in panels as wide as a tile, [panel][k][columns], the last one padded with zeros, so that a tile reads it
-straight through. A is read where it lies, by any row and column stride; so A, A.T, and patches in scratch memory are all the same to it.
+B is packed first: columns in panels as wide as a tile, [panel][k][columns], the last one padded with zeros, so that a
+tile reads it straight through. A is read where it lies, by any row and column stride; so A, A.T, and patches in
+scratch memory are all the same to it.
 
     for each block of KC steps of k          a panel's block of B stays in the second-level cache
         for each tile of rows                its part of A, rows x KC, stays in the first-level cache
             for each panel                   one register tile
 
-Everything here is single-threaded and takes ranges of rows and panels; the callers (``matmul.py``, ``conv.py``) share these out.
+Everything here is single-threaded and takes ranges of rows and panels; the callers (``matmul.py``, ``conv.py``) share
+these out.
 """
 
 import numpy as np
@@ -36,7 +38,7 @@ def tile_scratch(dtype: np.dtype) -> np.ndarray:
 
 
 @jit
-def pack_rows(start, stop, b, b_at, b_row, k, n, columns, packed):  # type: ignore[no-untyped-def]
+def pack_rows(start, stop, b, b_at, b_row, k, n, columns, packed):
     """Pack the panels start .. stop of B[p, j] = b[b_at + p * b_row + j]."""
     for panel in range(start, stop):
         first = panel * columns
@@ -51,8 +53,8 @@ def pack_rows(start, stop, b, b_at, b_row, k, n, columns, packed):  # type: igno
 
 
 @jit
-def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):  # type: ignore[no-untyped-def]
-    """Pack the panels start .. stop of B[p, j] = b[b_at + p + j * b_col], in blocks of 16 x columns that stay in the cache."""
+def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):
+    """Pack the panels start .. stop of B[p, j] = b[b_at + p + j * b_col], in blocks that stay in the cache."""
     for panel in range(start, stop):
         first = panel * columns
         width = min(columns, n - first)
@@ -88,7 +90,7 @@ def multiply(
     columns,
     accumulate,
     scratch,
-):  # type: ignore[no-untyped-def]
+):
     """C = A @ B, or C += A @ B, for a range of rows and of panels of B.
 
     A[i, p] = a[a_at + i * a_row + p * a_col], C[i, j] = c[c_at + i * c_row + j], j < n; `packed` holds B.
@@ -112,7 +114,8 @@ def multiply(
                 width = min(columns, n - panel * columns)
                 c_here = c_at + i * c_row + panel * columns
                 whole = width == columns
-                # A tile is always stored whole: at the right edge into scratch memory, from which its columns are copied.
+                # A tile is always stored whole: at the right edge into scratch memory, from which its columns are
+                # copied.
                 target = c if whole else scratch
                 target_at = c_here if whole else 0
                 target_row = c_row if whole else columns

@@ -1,12 +1,13 @@
 """The one decorator of all compiled functions.
 
-``nogil``: a compiled loop lets other Python threads run, and so the pool in ``threads.py``. ``cache``: machine code is kept on disk, in
-the folder that ``compile_cache.py`` chooses. Of LLVM's fast-math liberties only those are taken that never lose a NaN or an
-infinity: fused multiply-add, another order of summation, and no care for the sign of zero. ``parallel=True`` is never used: it costs
-seconds of compilation and brings a threading layer of its own.
+``nogil``: a compiled loop lets other Python threads run, and so the pool in ``threads.py``. ``cache``: machine code
+is kept on disk, in the folder that ``compile_cache.py`` chooses. Of LLVM's fast-math liberties only those are taken
+that never lose a NaN or an infinity: fused multiply-add, another order of summation, and no care for the sign of
+zero. ``parallel=True`` is never used: it costs seconds of compilation and brings a threading layer of its own.
 
-Arguments are kept plain (C-contiguous aligned arrays, integers, booleans, scalars of the arrays' dtype), so that a function is
-compiled once for float32 and once for float64. With ``NUMBA_DISABLE_JIT=1`` everything here runs as plain Python.
+Arguments are kept plain (C-contiguous aligned arrays, integers, booleans, scalars of the arrays' dtype), so that a
+function is compiled once for float32 and once for float64. With ``NUMBA_DISABLE_JIT=1`` everything here runs as plain
+Python.
 """
 
 import threading
@@ -22,14 +23,14 @@ from ..compile_cache import compile_cache_dir
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FASTMATH = {"contract", "reassoc", "nsz"}
-DISABLED = bool(numba.config.DISABLE_JIT)
+DISABLED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 _lock = threading.Lock()
 
 
 def jit(function: Function) -> Function:
     """Compile `function` at its first call (or load it from the cache)."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
     if not DISABLED:
         dispatcher._cache = _cache_in_our_folder(function)
     return dispatcher
@@ -56,7 +57,7 @@ class _Cache(FunctionCache):
 
 def _cache_in_our_folder(function: Callable[..., Any]) -> FunctionCache:
     """Numba reads the folder from its global configuration, here: lend it ours, and leave other users' setting as it was."""
-    config = numba.config
+    config: Any = numba.config
     with _lock:
         before = config.CACHE_DIR, getattr(config, "CACHE_LOCATOR_CLASSES", "")
         config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = str(compile_cache_dir()), ""

@@ -1,9 +1,10 @@
 """Memory order inside this package: channels last.
 
-An image array has the logical shape (n, c, h, w), as in PyTorch, but the kernels work on (n, h, w, c): the channels of a
-pixel lie side by side, one vector instruction takes 16 of them, and a window's pixels are whole runs of memory. An array
-that a kernel returned is such memory already, seen through a transposed view, and the conversion below is free; the first
-layer's input is copied once. (With one channel, or 1x1 images, both orders are the same bytes, and NumPy's flags know it.)
+An image array has the logical shape (n, c, h, w), as in PyTorch, but the kernels work on (n, h, w, c): the channels
+of a pixel lie side by side, one vector instruction takes 16 of them, and a window's pixels are whole runs of memory.
+An array that a kernel returned is such memory already, seen through a transposed view, and the conversion below is
+free; the first layer's input is copied once. (With one channel, or 1x1 images, both orders are the same bytes, and
+NumPy's flags know it.)
 """
 
 import numpy as np
@@ -64,7 +65,7 @@ def transpose_into(x: np.ndarray, out: np.ndarray) -> None:
 
 
 @jit
-def _transpose(start, stop, x, rows, columns, out):  # type: ignore[no-untyped-def]
+def _transpose(start, stop, x, rows, columns, out):
     """Strips of BLOCK columns become BLOCK rows of the result; strip s belongs to matrix s // (strips a matrix)."""
     strips = (columns + BLOCK - 1) // BLOCK
     for strip in range(start, stop):

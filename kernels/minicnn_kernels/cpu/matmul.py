@@ -99,7 +99,7 @@ def _flat(matrix: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 
 @jit
-def _row_times_rows(start, stop, a, b, b_row, out):  # type: ignore[no-untyped-def]
+def _row_times_rows(start, stop, a, b, b_row, out):
     """out[i, start:stop] = sum_p a[i, p] * b[p, start:stop]: add up scaled rows of b."""
     for i in range(a.shape[0]):
         total = out[i, start:stop]
@@ -112,7 +112,7 @@ def _row_times_rows(start, stop, a, b, b_row, out):  # type: ignore[no-untyped-d
 
 
 @jit
-def _row_times_columns(start, stop, a, b, b_col, out):  # type: ignore[no-untyped-def]
+def _row_times_columns(start, stop, a, b, b_col, out):
     """out[i, j] = a[i] . b[:, j]: inner products of contiguous vectors."""
     k = a.shape[1]
     for j in range(start, stop):

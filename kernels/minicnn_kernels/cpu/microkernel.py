@@ -1,12 +1,13 @@
 """The innermost loop of every matrix product, written as LLVM IR: one tile of C = A @ B that lives in vector registers.
 
-A tile of `rows` x (2 vectors of `lanes`) numbers is accumulated over k: at each step two vectors of B and, row by row, one number of
-A are loaded, the number is spread over a vector, and two multiply-adds follow. With AVX-512, 14 rows make 28 accumulators, which
-with the two vectors of B and the spread number fill 31 of 32 registers; every loaded number is used 14 or 32 times. A compiler
-does not find this by itself (plain loops reach two thirds of it), so ``_emit`` writes the instructions through llvmlite.
+A tile of `rows` x (2 vectors of `lanes`) numbers is accumulated over k: at each step two vectors of B and, row by
+row, one number of A are loaded, the number is spread over a vector, and two multiply-adds follow. With AVX-512, 14
+rows make 28 accumulators, which with the two vectors of B and the spread number fill 31 of 32 registers; every loaded
+number is used 14 or 32 times. A compiler does not find this by itself (plain loops reach two thirds of it), so
+``_emit`` writes the instructions through llvmlite.
 
-The multiply and the add are separate instructions with the `contract` flag: LLVM fuses them where the processor can, and never falls
-back to a library call where it cannot. ``gemm.py`` cuts whole matrices into such tiles.
+The multiply and the add are separate instructions with the `contract` flag: LLVM fuses them where the processor can,
+and never falls back to a library call where it cannot. ``gemm.py`` cuts whole matrices into such tiles.
 """
 
 import os
@@ -69,12 +70,12 @@ def _tile_product(rows: int) -> Callable[..., None]:
 
         C[i, j] = (C[i, j] if accumulate else 0) + sum_{p < k} A[i, p] * B[p, j]
 
-    with A[i, p] = a[a_at + i * a_row + p * a_col], B[p, j] = b[b_at + p * columns + j], C[i, j] = c[c_at + i * c_row + j].
-    Nothing but these elements is read or written (of A also row 0 in place of the rows from n_rows on).
+    with A[i, p] = a[a_at + i * a_row + p * a_col], B[p, j] = b[b_at + p * columns + j], C[i, j] = c[c_at + i * c_row
+    + j]. Nothing but these elements is read or written (of A also row 0 in place of the rows from n_rows on).
     """
     if DISABLED:
 
-        def tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):  # type: ignore[no-untyped-def]
+        def tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):
             columns = tile_columns(a.dtype)
             for i in range(n_rows):
                 row = a[a_at + i * a_row :][: (k - 1) * a_col + 1 : a_col]
@@ -85,7 +86,7 @@ def _tile_product(rows: int) -> Callable[..., None]:
         return tile
 
     @intrinsic
-    def tile(typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):  # type: ignore[no-untyped-def]
+    def tile(typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):
         size = types.int64
         signature = types.void(a, size, size, size, b, size, c, size, size, size, size, types.boolean)
         lanes = SIMD.vector_bytes // (a.dtype.bitwidth // 8)

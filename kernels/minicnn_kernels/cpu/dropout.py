@@ -1,0 +1,44 @@
+"""Dropout in one pass: a few hundred random words at a time are drawn into the first-level cache and used at once.
+
+What it computes, and how elements and words are numbered, is in ``reference/dropout.py``.
+"""
+
+import math
+
+import numpy as np
+
+from ..threads import parallel_for
+from .jit import jit
+from .layout import contiguous
+from .random import philox_blocks, stream
+
+BATCH = 256  # blocks of four words: 4 KB
+GRAIN = 1 << 12  # blocks below which another thread does not pay
+
+
+def dropout_forward(x: np.ndarray, p: float, seed: int, offset: int) -> np.ndarray:
+    """x of any shape -> x / (1 - p) where kept and 0 elsewhere, row-major."""
+    source = contiguous(x).reshape(-1)
+    out = np.empty(source.size, x.dtype)
+    scale = x.dtype.type(0 if p == 1 else 1 / (1 - p))
+    constants = (*stream(seed, offset), np.uint64(math.floor(p * 2**32)), scale)
+    parallel_for(_drop, -(-source.size // 4), source, *constants, out, grain=GRAIN)
+    return out.reshape(x.shape)
+
+
+def dropout_backward_input(grad_out: np.ndarray, p: float, seed: int, offset: int) -> np.ndarray:
+    """grad_out of any shape -> grad_x: the same mask and scale, so the same function."""
+    return dropout_forward(grad_out, p, seed, offset)
+
+
+@jit
+def _drop(start, stop, x, key_0, key_1, offset, threshold, scale, out):
+    """Elements 4 * start .. 4 * stop."""
+    words = np.empty(4 * BATCH, np.uint32)
+    for batch in range(start, stop, BATCH):
+        n_blocks = min(BATCH, stop - batch)
+        philox_blocks(key_0, key_1, offset + np.uint64(batch), words[: 4 * n_blocks])
+        source = x[4 * batch : 4 * (batch + n_blocks)]
+        target = out[4 * batch : 4 * (batch + n_blocks)]
+        for i in range(target.size):
+            target[i] = source[i] * (scale if words[i] >= threshold else scale * 0)

@@ -1,0 +1,85 @@
+"""Patches as columns, and back: (n, c, h, w) and (n, c*kh*kw, h_out*w_out), row-major as in ``reference/im2col.py``.
+
+The convolutions do not use these (``conv_im2col.py`` gathers patches as rows, channels-last); they are the kernels of
+unfold and fold.
+"""
+
+import numpy as np
+
+from ..geometry import conv_output_size
+from ..threads import parallel_for
+from .jit import jit
+from .layout import contiguous
+
+Pair = tuple[int, int]
+GRAIN = 1 << 15  # numbers below which another thread does not pay
+
+
+def im2col(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
+    """(n, c, h, w) -> (n, c*kh*kw, h_out*w_out), zeros outside the image (``torch`` calls it unfold)."""
+    n, c, h, w = x.shape
+    h_out, w_out = _positions((h, w), kernel_size, stride, padding, dilation)
+    taps = kernel_size[0] * kernel_size[1]
+    cols = np.empty((n * c, taps, h_out, w_out), x.dtype)
+    planes = contiguous(x).reshape(n * c, h, w)
+    window = (*kernel_size, *stride, *padding, *dilation)
+    parallel_for(_gather_planes, n * c, planes, window, cols, grain=max(1, GRAIN // (taps * h_out * w_out)))
+    return cols.reshape(n, c * taps, h_out * w_out)  # (n*c, taps, h_out, w_out) -> (n, c*taps, h_out*w_out)
+
+
+def col2im(
+    cols: np.ndarray, output_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> np.ndarray:
+    """(n, c*kh*kw, h_out*w_out) -> (n, c, h, w): each entry is added to its pixel (torch's fold)."""
+    h_out, w_out = _positions(output_size, kernel_size, stride, padding, dilation)
+    taps = kernel_size[0] * kernel_size[1]
+    n, c = cols.shape[0], cols.shape[1] // taps
+    grads = contiguous(cols).reshape(n * c, taps, h_out, w_out)
+    planes = np.zeros((n * c, *output_size), cols.dtype)
+    window = (*kernel_size, *stride, *padding, *dilation)
+    parallel_for(_scatter_planes, n * c, grads, window, planes, grain=max(1, GRAIN // (taps * h_out * w_out)))
+    return planes.reshape(n, c, *output_size)  # (n*c, h, w) -> (n, c, h, w)
+
+
+def _positions(size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    h_out, w_out = (conv_output_size(size[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in range(2))
+    return h_out, w_out
+
+
+@jit
+def _gather_planes(start, stop, planes, window, cols):
+    """cols[plane, (i, j), oy, ox] = planes[plane, oy*sh - ph + i*dh, ox*sw - pw + j*dw], or 0 outside."""
+    kh, kw, sh, sw, ph, pw, dh, dw = window
+    _, h, w = planes.shape
+    _, _, h_out, w_out = cols.shape
+    for plane in range(start, stop):
+        for i in range(kh):
+            for j in range(kw):
+                for oy in range(h_out):
+                    y = oy * sh - ph + i * dh
+                    target = cols[plane, i * kw + j, oy]
+                    for ox in range(w_out):
+                        left = ox * sw - pw + j * dw
+                        if 0 <= y < h and 0 <= left < w:
+                            target[ox] = planes[plane, y, left]
+                        else:
+                            target[ox] = 0
+
+
+@jit
+def _scatter_planes(start, stop, cols, window, planes):
+    """The adjoint: planes[plane, ...] += cols[plane, (i, j), oy, ox]."""
+    kh, kw, sh, sw, ph, pw, dh, dw = window
+    _, h, w = planes.shape
+    _, _, h_out, w_out = cols.shape
+    for plane in range(start, stop):
+        for i in range(kh):
+            for j in range(kw):
+                for oy in range(h_out):
+                    y = oy * sh - ph + i * dh
+                    if 0 <= y < h:
+                        source = cols[plane, i * kw + j, oy]
+                        for ox in range(w_out):
+                            left = ox * sw - pw + j * dw
+                            if 0 <= left < w:
+                                planes[plane, y, left] += source[ox]
