@@ -1,0 +1,55 @@
+"""``minicnn predict``: what a trained run sees in pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .evaluate import load_run
+from .options import RunArgument, ThreadsOption
+from .terminal import print_picture
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..nn import Module
+
+
+def predict(
+    run: RunArgument,
+    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or other picture files.", metavar="IMAGE...")],
+    threads: ThreadsOption = None,
+) -> None:
+    """Name the three likeliest classes of each picture, and show what the network saw.
+
+    For a run on MNIST a picture becomes a digit as MNIST has them: inverted when its background is bright, cropped to
+    the ink, scaled and centred. For other runs it becomes grey and 28 x 28.
+    """
+    from ..training.digit_image import prepare_picture
+
+    if threads is not None:
+        import minicnn as mc
+
+        mc.set_num_threads(threads)
+    model, _, described = load_run(run)
+    for path in images:
+        seen = prepare_picture(path, described["name"])
+        print(path)
+        print_picture(seen)
+        for name, probability in top(model, seen, described):
+            print(f"  {name:<12} {100 * probability:6.2f} %")
+
+
+def top(model: Module, seen: np.ndarray, described: dict[str, Any], count: int = 3) -> list[tuple[str, float]]:
+    """The likeliest classes of a grey image (h, w) from 0 to 1, with their probabilities, the likeliest first."""
+    import minicnn as mc
+
+    x = mc.tensor(
+        ((seen - described["mean"]) / described["std"])[None, None], dtype=mc.float32
+    )  # (h, w) -> (1, 1, h, w)
+    with mc.no_grad():
+        probabilities = mc.nn.functional.softmax(model(x), dim=1).numpy()[0]
+    order = probabilities.argsort(kind="stable")[::-1][:count]
+    return [(described["classes"][i], float(probabilities[i])) for i in order]

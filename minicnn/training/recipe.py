@@ -1,0 +1,203 @@
+"""From a configuration to a trained model: data, model, optimiser, schedule and loaders, put together.
+
+:func:`train` is ``minicnn train`` for programs. :func:`build_trainer` shows what each choice of a
+:class:`~minicnn.training.config.TrainConfig` means.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import minicnn as mc
+
+from .. import optim
+from ..data import DataLoader, DatasetError, DatasetPair, ImageArrayDataset, open_dataset
+from ..data.transforms import digit_augmentation
+from ..models import get_model
+from ..nn import Module
+from ..optim import Optimizer, lr_scheduler
+from ..random import Generator
+from ..weights import CheckpointError
+from .callbacks import Callback, Checkpointer, MetricsLog
+from .checkpoint import load_checkpoint
+from .config import TrainConfig
+from .run_folder import RunFolder, load_into
+from .trainer import Trainer
+
+IMAGE_SIZE = (28, 28)
+
+
+def train(
+    config: TrainConfig,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    callbacks: Iterable[Callback] = (),
+) -> Trainer:
+    """Train as ``config`` says, and return the trainer: ``.model``, ``.history``, ``.last_evaluation``.
+
+    Parameters
+    ----------
+    config : the run.
+    out : a folder for the run's files (:mod:`minicnn.training.run_folder`); None keeps nothing.
+    overwrite : whether a run that is in ``out`` may be replaced.
+    callbacks : called before those that write the files.
+
+    Raises
+    ------
+    ValueError : an unknown model. DatasetError : the data cannot be had. RunFolderError : ``out`` holds something.
+    NonFiniteLossError : the loss became nan or infinite.
+    """
+    config = claim_threads(config)
+    data = open_data(config)
+    trainer = build_trainer(config, data, callbacks)
+    if out is not None:
+        run = RunFolder.create(out, overwrite=overwrite)
+        start_run(trainer, run, config, data)
+    trainer.fit()
+    return trainer
+
+
+def claim_threads(config: TrainConfig) -> TrainConfig:
+    """Set the number of threads, and return the configuration with that number in it: a resumed run needs the same."""
+    if config.threads is not None:
+        mc.set_num_threads(config.threads)
+    return dataclasses.replace(config, threads=mc.get_num_threads())
+
+
+def open_data(config: TrainConfig, mean: float | None = None, std: float | None = None) -> DatasetPair:
+    """The data of a configuration: cut to its limits, and with its augmentation on the training images.
+
+    Parameters
+    ----------
+    mean, std : normalise by these instead of the training images' own (for a model that learnt with these).
+
+    Raises
+    ------
+    DatasetError : not there, or not what it should be; the message says what to do.
+    """
+    pair = open_dataset(config.data, root=config.data_root, on_bad_image="skip" if config.skip_bad_images else "raise")
+    if pair.train.images.shape[1:] != IMAGE_SIZE:
+        raise DatasetError(f"{pair.name}: images of {pair.train.images.shape[1:]} pixels, the models take {IMAGE_SIZE}")
+    mean, std = pair.mean if mean is None else mean, pair.std if std is None else std
+
+    def part(whole: ImageArrayDataset, limit: int | None, transform: Any) -> ImageArrayDataset:
+        images, labels = whole.images[:limit], whole.labels[:limit]
+        return ImageArrayDataset(images, labels, transform, mean=mean, std=std, classes=pair.classes)
+
+    train = part(pair.train, config.limit_train, digit_augmentation() if config.augment else None)
+    test = part(pair.test, config.limit_test, None)
+    return dataclasses.replace(pair, train=train, test=test, mean=mean, std=std)
+
+
+def build_trainer(config: TrainConfig, data: DatasetPair, callbacks: Iterable[Callback] = ()) -> Trainer:
+    """A trainer at its first step. Seeds the default generator, from which all randomness of the run comes.
+
+    Raises
+    ------
+    ValueError : an unknown model, or an empty training set.
+    """
+    mc.manual_seed(config.seed)
+    model = get_model(config.model, num_classes=len(data.classes))
+    train_loader = DataLoader(data.train, config.batch_size, shuffle=True)
+    # A generator of its own: an evaluation must not change what training draws next.
+    test_loader = DataLoader(data.test, 256, generator=Generator())
+    optimizer = build_optimizer(config, model)
+    scheduler = build_scheduler(config, optimizer, steps=config.epochs * len(train_loader))
+    return Trainer(model, optimizer, scheduler, train_loader, test_loader, epochs=config.epochs, callbacks=callbacks)
+
+
+def build_optimizer(config: TrainConfig, model: Module) -> Optimizer:
+    """The optimiser over all of the model's parameters."""
+    match config.optimizer:
+        case "adam":
+            return optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        case "adamw":
+            return optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        case _:
+            return optim.SGD(
+                model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+            )
+
+
+def build_scheduler(config: TrainConfig, optimizer: Optimizer, steps: int) -> lr_scheduler.LRScheduler | None:
+    """The schedule, to be stepped after each of ``steps`` steps; None for a constant learning rate."""
+    match config.schedule:
+        case "onecycle":
+            return lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps)
+        case "cosine":
+            return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        case "step":
+            return lr_scheduler.StepLR(optimizer, step_size=-(-steps // 3), gamma=0.1)
+        case _:
+            return None
+
+
+def start_run(
+    trainer: Trainer, run: RunFolder, config: TrainConfig, data: DatasetPair, every_steps: int | None = None
+) -> None:
+    """Write a new run's configuration, and let the trainer keep its metrics, checkpoints and weights in the folder."""
+    run.write_config(config, describe(data), mc.__version__)
+    _keep_files(trainer, run, config, data, every_steps)
+
+
+def resume_run(
+    trainer: Trainer, run: RunFolder, config: TrainConfig, data: DatasetPair, every_steps: int | None = None
+) -> None:
+    """Put a trainer where the run's checkpoint is; a run that was killed before its first one starts anew.
+
+    Raises
+    ------
+    CheckpointError : a damaged checkpoint, one of another model (the message names both) or of other data.
+    """
+    if run.checkpoint.exists():
+        state = load_checkpoint(run.checkpoint)
+        try:
+            saved_model, saved_data, progress = state["config"]["model"], state["data"], state["trainer"]
+            load_into(trainer.model, config.model, saved_model, progress["model"], run.checkpoint)
+            if saved_data != describe(data):
+                raise CheckpointError(run.checkpoint, "data", _difference(saved_data, describe(data)))
+            trainer.load_state_dict(progress)
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            reason = f"cannot be used ({type(error).__name__}: {error})"
+            raise CheckpointError(run.checkpoint, "state", reason) from None
+    _keep_files(trainer, run, config, data, every_steps)
+
+
+def _keep_files(
+    trainer: Trainer, run: RunFolder, config: TrainConfig, data: DatasetPair, every_steps: int | None
+) -> None:
+    described = describe(data)
+    # The metrics first: a checkpoint that has an epoch behind it has that epoch's line beside it.
+    trainer.callbacks += [
+        MetricsLog(run.metrics),
+        Checkpointer(
+            run.checkpoint,
+            run.weights,
+            extra={"config": config.to_dict(), "data": described},
+            metadata=run.weights_metadata(config, described),
+            every_steps=every_steps,
+        ),
+    ]
+
+
+def describe(data: DatasetPair) -> dict[str, Any]:
+    """What a run's files say of its data."""
+    return {
+        "name": data.name,
+        "classes": list(data.classes),
+        "mean": data.mean,
+        "std": data.std,
+        "train_size": len(data.train),
+        "test_size": len(data.test),
+    }
+
+
+def _difference(saved: dict[str, Any], now: dict[str, Any]) -> str:
+    changed = ", ".join(
+        f"{key} was {saved.get(key)!r} and is {now[key]!r}" for key in now if saved.get(key) != now[key]
+    )
+    return f"are not those that the run began with: {changed}. Put the data back as they were, or begin a new run"

@@ -1,0 +1,177 @@
+"""The folder of a run: which files it holds, and how one is made without harming another.
+
+======================  =================================================================================
+config.json             the configuration, the data's classes and normalisation, the version
+checkpoint.safetensors  all that a bit-exact resume needs (:mod:`minicnn.training.checkpoint`)
+weights.safetensors     the model's state dict, which PyTorch reads too
+metrics.jsonl           a line of JSON an epoch
+confusion.json          the confusion matrix and the accuracy of each class, at the end
+curves.png              loss and accuracy over the epochs
+misclassified.png       test images that the model got wrong
+======================  =================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..nn import Module
+from ..weights import CheckpointError, load_state_dict_file, read_metadata
+from ..weights.atomic import atomic_write_text
+from .config import TrainConfig
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be made or used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of a run. Make one with :meth:`create`, find one with :meth:`open`."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def confusion(self) -> Path:
+        return self.path / "confusion.json"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "curves.png"
+
+    @property
+    def misclassified(self) -> Path:
+        return self.path / "misclassified.png"
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, overwrite: bool = False) -> RunFolder:
+        """Make a folder for a new run; one that exists must be empty, or a run that ``overwrite`` allows to replace.
+
+        Only the files of a run are removed, nothing else that lies there.
+
+        Raises
+        ------
+        RunFolderError : the folder holds a run (without ``overwrite``), or something else.
+        """
+        run = cls(Path(path))
+        if run.path.is_file():
+            raise RunFolderError(f"{run.path} is a file; name a folder for the run with --out")
+        if run.path.is_dir() and any(run.path.iterdir()):
+            if not run.config.exists():
+                raise RunFolderError(
+                    f"{run.path} exists and is not a run of minicnn: nothing there was touched. "
+                    "Name another folder with --out"
+                )
+            if not overwrite:
+                raise RunFolderError(
+                    f"{run.path} already holds a run: continue it with --resume {run.path}, replace it with "
+                    "--overwrite, or name another folder with --out"
+                )
+            for file in (run.checkpoint, run.weights, run.metrics, run.confusion, run.curves, run.misclassified):
+                file.unlink(missing_ok=True)
+            run.config.unlink()
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
+
+    @classmethod
+    def create_numbered(cls, parent: str | os.PathLike[str], prefix: str) -> RunFolder:
+        """Make ``parent/prefix-N`` with the smallest N that is free."""
+        number = 1
+        while True:
+            path = Path(parent) / f"{prefix}-{number}"
+            try:
+                path.mkdir(parents=True)  # fails if another process was quicker
+                return cls(path)
+            except FileExistsError:
+                number += 1
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """The run in an existing folder.
+
+        Raises
+        ------
+        RunFolderError : no such folder, or no run in it.
+        """
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise RunFolderError(f"{run.path} is not a folder: expected one that `minicnn train` made")
+        if not run.config.exists():
+            raise RunFolderError(f"{run.path} holds no config.json: expected a folder that `minicnn train` made")
+        return run
+
+    def write_config(self, config: TrainConfig, data: dict[str, Any], version: str) -> None:
+        """Write ``config.json``. ``data``: the name, classes, mean and std of the data."""
+        contents = {"minicnn": version, "config": config.to_dict(), "data": data}
+        atomic_write_text(self.config, json.dumps(contents, indent=2) + "\n")
+
+    def read_config(self) -> tuple[TrainConfig, dict[str, Any]]:
+        """The configuration and the description of the data.
+
+        Raises
+        ------
+        CheckpointError : a ``config.json`` that is damaged.
+        """
+        try:
+            contents = json.loads(self.config.read_text(encoding="utf-8"))
+            data = contents["data"]
+            data = {
+                "name": str(data["name"]),
+                "classes": [str(name) for name in data["classes"]],
+                "mean": float(data["mean"]),
+                "std": float(data["std"]),
+            }
+            return TrainConfig.from_dict(contents["config"]), data
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise CheckpointError(
+                self.config, "contents", f"cannot be used ({type(error).__name__}: {error})"
+            ) from None
+
+    def weights_metadata(self, config: TrainConfig, data: dict[str, Any]) -> dict[str, str]:
+        """What the header of ``weights.safetensors`` says, so that the file can be understood by itself."""
+        return {"model": config.model, **{key: json.dumps(value) for key, value in data.items()}}
+
+    def load_weights(self, model: Module, name: str) -> None:
+        """Put the run's weights into ``model``, which is a ``name``.
+
+        Raises
+        ------
+        RunFolderError : no weights yet.
+        CheckpointError : damaged weights, or those of another model (the message names both).
+        """
+        if not self.weights.exists():
+            raise RunFolderError(
+                f"{self.path} has no weights yet: finish an epoch with `minicnn train --resume {self.path}`"
+            )
+        saved = read_metadata(self.weights).get("model", name)
+        load_into(model, name, saved, load_state_dict_file(self.weights), self.weights)
+
+
+def load_into(model: Module, name: str, saved_name: str, state: dict[str, Any], path: Path) -> None:
+    """``model.load_state_dict`` with an error that names the two models when they are not the same."""
+    if saved_name != name:
+        raise CheckpointError(path, "model", f"is of the model {saved_name!r}, and this run's is {name!r}")
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(path, "tensors", f"do not fit the model {name!r}: {error}") from None

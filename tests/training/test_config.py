@@ -1,0 +1,32 @@
+"""Configurations: what is out of range is named, before anything happens."""
+
+import pytest
+
+from minicnn.training import TrainConfig
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
+        ({"batch_size": -1}, "batch_size: expected at least 1"),
+        ({"threads": 0}, "threads: expected at least 1"),
+        ({"limit_test": 0}, "limit_test: expected at least 1"),
+        ({"lr": 0.0}, "lr: expected a positive learning rate, got 0.0"),
+        ({"lr": float("nan")}, "lr: expected a positive"),
+        ({"momentum": 1.0}, "momentum: expected a number from 0 to below 1, got 1.0"),
+        ({"weight_decay": -1e-4}, "weight_decay: expected 0 or more, got -0.0001"),
+        ({"optimizer": "lion"}, "optimizer 'lion' is not known; expected one of adam, adamw, sgd"),
+        ({"schedule": "poly"}, "schedule 'poly' is not known; expected one of onecycle, cosine, step, none"),
+    ],
+)
+def test_out_of_range(values, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**values)
+
+
+def test_dict_round_trip():
+    config = TrainConfig(model="mlp", augment=True, lr=1 / 3)
+    assert TrainConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="unknown configuration a, b"):
+        TrainConfig.from_dict({"b": 1, "a": 2})
