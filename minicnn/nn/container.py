@@ -122,13 +122,12 @@ class Sequential(_IndexedModules):
             for name, module in args[0].items():
                 self.add_module(name, module)
         else:
-            for i, module in enumerate(args):
-                self.add_module(str(i), cast(Module, module))
+            self.extend(cast("tuple[Module, ...]", args))
 
     def forward(self, input: Any) -> Any:
         """Apply the modules in order."""
-        for module in self._modules.values():
-            input = cast(Module, module)(input)
+        for module in self:
+            input = module(input)
         return input
 
     def __add__(self, other: Sequential) -> Sequential:

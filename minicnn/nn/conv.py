@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from minicnn.autograd import Tensor
@@ -13,7 +12,7 @@ from minicnn.nn.module import Module
 from minicnn.nn.parameter import Parameter
 from minicnn.ops import empty
 
-Pair = int | Sequence[int]
+Pair = int | tuple[int, int]
 
 
 class Conv2d(Module):
@@ -133,7 +132,7 @@ class Conv2d(Module):
         return text
 
 
-def pair(name: str, value: Pair) -> tuple[int, ...]:
+def pair(name: str, value: Pair) -> tuple[int, int]:
     """``value`` for height and width: ``3`` is ``(3, 3)``.
 
     Raises
@@ -142,10 +141,9 @@ def pair(name: str, value: Pair) -> tuple[int, ...]:
     """
     if isinstance(value, int):
         return (value, value)
-    values = tuple(value)
-    if len(values) != 2:
+    if len(value) != 2:
         raise ValueError(f"{name} should be an int or a pair (height, width), got {value!r}")
-    return values
+    return (value[0], value[1])
 
 
 def reset_bias(weight: Tensor, bias: Tensor | None) -> None:

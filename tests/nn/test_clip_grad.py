@@ -62,7 +62,7 @@ def test_one_tensor_and_none():
 def test_not_finite(bad):
     weight = mc.nn.Parameter(mc.zeros(2))
     weight.grad = mc.tensor([bad, 1.0])
-    with pytest.raises(RuntimeError, match="The total norm of order 2.0 .* is non-finite"):
+    with pytest.raises(RuntimeError, match=r"The total norm of order 2.0 .* is non-finite"):
         clip_grad_norm_([weight], 1.0, error_if_nonfinite=True)
     assert weight.grad.numpy()[1] == 1
     clip_grad_norm_([weight], 1.0)

@@ -84,7 +84,7 @@ class TestSequential:
         with pytest.raises(TypeError, match="is not a Module subclass"):
             nn.Sequential(lambda x: x)
         with pytest.raises(ValueError, match="only objects of Sequential class"):
-            _ = model + [nn.ReLU()]
+            model.__add__([nn.ReLU()])
         with pytest.raises(ValueError, match="only objects of Sequential class"):
             model += [nn.ReLU()]
 
@@ -136,7 +136,7 @@ class TestModuleDict:
             ([3], TypeError, "element #0 should be Iterable; is int"),
             ([("a", nn.ReLU(), 1)], ValueError, "element #0 has length 3; 2 is required"),
             ({"a": 1}, TypeError, "is not a Module subclass"),
-            ({"a.b": nn.ReLU()}, KeyError, 'can\'t contain "."'),
+            ({"a.b": nn.ReLU()}, KeyError, "module name can"),
         ],
     )
     def test_errors(self, value, error, message):

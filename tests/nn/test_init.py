@@ -55,7 +55,7 @@ def test_distribution_is_torchs(name, dtype):
     assert_same_distribution(ours.detach().numpy(), theirs.numpy())
 
 
-@pytest.mark.parametrize("name", [name for name in RANDOM])
+@pytest.mark.parametrize("name", RANDOM)
 def test_generator_decides(name):
     rule = RANDOM[name]
 
@@ -150,7 +150,9 @@ def test_exact_ones(rule, shape):
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-@pytest.mark.parametrize("name", ["linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "selu", "leaky_relu"])
+@pytest.mark.parametrize(
+    "name", ["linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "selu", "leaky_relu"]
+)
 def test_gains(name):
     assert init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
     assert init.calculate_gain("leaky_relu", 0.3) == torch.nn.init.calculate_gain("leaky_relu", 0.3)

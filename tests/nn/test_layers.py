@@ -71,6 +71,8 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
         (3, 4),
     ),
 }
+# torch warns of a copy that it makes
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 CASES = pytest.mark.parametrize("name", LAYERS)
 
 
@@ -229,7 +231,7 @@ class TestErrors:
             layer()(mc.zeros(*shape))
 
     def test_batchnorm_of_one_value_a_channel(self):
-        with pytest.raises(ValueError, match="more than 1 value per channel"):
+        with pytest.raises(ValueError, match="more than one value a channel"):
             mc.nn.BatchNorm2d(3)(mc.zeros(1, 3, 1, 1))
 
 
@@ -238,8 +240,8 @@ def test_batchnorm_reads_weights_from_before_the_batch_counter():
     state = dict(norm.state_dict())
     del state["num_batches_tracked"]
     assert norm.load_state_dict(state) == ([], [])
+    del state["running_var"]
     with pytest.raises(RuntimeError, match="running_var"):
-        del state["running_var"]
         norm.load_state_dict(state)
 
 

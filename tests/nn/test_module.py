@@ -147,7 +147,7 @@ class TestAttributes:
     )
     @pytest.mark.parametrize("name", ["", "a.b", "forward", "training"])
     def test_names_that_cannot_be(self, method, value, name):
-        with pytest.raises(KeyError, match="name|already exists"):
+        with pytest.raises(KeyError, match=r"name|already exists"):
             getattr(nn.Module(), method)(name, value)
 
     @pytest.mark.parametrize(
@@ -173,7 +173,11 @@ class TestAttributes:
 
     @pytest.mark.parametrize(
         ("value", "kind"),
-        [(lambda: nn.Parameter(mc.zeros(1)), "parameter"), (nn.ReLU, "module"), (lambda: nn.Buffer(mc.zeros(1)), "buffer")],
+        [
+            (lambda: nn.Parameter(mc.zeros(1)), "parameter"),
+            (nn.ReLU, "module"),
+            (lambda: nn.Buffer(mc.zeros(1)), "buffer"),
+        ],
     )
     def test_assignment_before_init(self, value, kind):
         class Forgetful(nn.Module):
@@ -320,7 +324,7 @@ class TestParameter:
 
     def test_empty_and_wrong(self):
         assert nn.Parameter().shape == (0,)
-        with pytest.raises(TypeError, match="expected a Tensor, got ndarray.*from_numpy"):
+        with pytest.raises(TypeError, match=r"expected a Tensor, got ndarray.*from_numpy"):
             nn.Parameter(np.zeros(2))
 
     def test_deepcopy_and_pickle(self):
@@ -355,6 +359,8 @@ def test_repr_layout_is_torchs():
             def extra_repr(self):
                 return "x=1"
 
-        return nn.Sequential(Block(), Line(), nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1), nn.ModuleList()]), nn.Module())
+        return nn.Sequential(
+            Block(), Line(), nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1), nn.ModuleList()]), nn.Module()
+        )
 
     assert repr(model(mc.nn)) == repr(model(torch.nn))

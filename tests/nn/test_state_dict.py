@@ -102,7 +102,7 @@ class TestLoad:
     def test_not_strict(self):
         ours, state = self.broken(mc.nn, mc.zeros)
         theirs, state_theirs = self.broken(torch.nn, torch.zeros)
-        with pytest.raises(RuntimeError, match="size mismatch for norm.weight"):
+        with pytest.raises(RuntimeError, match=r"size mismatch for norm.weight"):
             ours.load_state_dict(state, strict=False)
         del state["norm.weight"], state_theirs["norm.weight"]
         result, expected = ours.load_state_dict(state, strict=False), theirs.load_state_dict(state_theirs, strict=False)

@@ -60,7 +60,8 @@ def clip_grad_norm_(
         )
     factor = np.minimum(max_norm / (total_norm + dtype.type(1e-6)), dtype.type(1.0))  # NaN stays NaN, as in torch
     for grad in grads:
-        grad._array *= grad._array.dtype.type(factor)
+        with np.errstate(invalid="ignore"):  # an infinite norm: 0 * inf is NaN, as the caller allowed
+            grad._array *= grad._array.dtype.type(factor)
         grad._bump_version("clip_grad_norm_")
     return Tensor(total_norm)
 
