@@ -1,7 +1,7 @@
 """Small grey images that live in memory as 8-bit arrays, and how they become batches of float tensors.
 
-A batch is one gather and one table look-up; only where a random transform asks for it, the transform's batched form
-runs in between. Read next: `catalogue.py`, which opens data sets as these.
+A batch is one gather; where there is a random transform, its batched form runs on the whole of it. Read next:
+`catalogue.py`, which opens data sets as these.
 """
 
 from __future__ import annotations
@@ -69,18 +69,15 @@ class ImageArrayDataset(Dataset[tuple[Tensor, int]]):
         self.mean = float(mean)
         self.std = float(std)
         self.classes = tuple(classes)
-        # What each of the 256 grey values becomes, by the very arithmetic of `_normalised`.
-        self._table = self._normalised(scale_to_unit(np.arange(256, dtype=np.uint8)))
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: Any) -> tuple[Tensor, int]:
-        pixels = self.images[index][None]  # (h, w) -> (1, h, w)
-        label = int(self.labels[index])
-        if self.transform is None:
-            return Tensor(self._table[pixels]), label
-        return Tensor(self._normalised(self.transform(Tensor(scale_to_unit(pixels)))._array)), label
+        image = scale_to_unit(self.images[index][None])  # (h, w) -> (1, h, w)
+        if self.transform is not None:
+            image = self.transform(Tensor(image))._array
+        return Tensor(self._normalised(image)), int(self.labels[index])
 
     @property
     def get_batch(self) -> BatchGetter | None:
@@ -91,15 +88,15 @@ class ImageArrayDataset(Dataset[tuple[Tensor, int]]):
         return lambda indices, generators: self._batch(as_index_array(indices), generators, transform)
 
     def _batch(self, where: np.ndarray, generators: Sequence[Generator], transform: Batched | None) -> list[Tensor]:
-        pixels = self.images[where][:, None]  # (n, h, w) -> (k, 1, h, w)
-        if transform is None:
-            images = self._table[pixels]
-        else:
-            images = self._normalised(transform(scale_to_unit(pixels), generators))
-        return [Tensor(images), Tensor(self.labels[where])]
+        images = scale_to_unit(self.images[where][:, None])  # (n, h, w) -> (k, 1, h, w)
+        if transform is not None:
+            images = transform(images, generators)
+        return [Tensor(self._normalised(images)), Tensor(self.labels[where])]
 
     def _normalised(self, x: np.ndarray) -> np.ndarray:
-        return (x - np.float32(self.mean)) / np.float32(self.std)
+        result = x - np.float32(self.mean)
+        result /= np.float32(self.std)
+        return result
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[float, float]:

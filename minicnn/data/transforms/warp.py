@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 
 
+_BLOCK_PIXELS = 1 << 13
+
+
 class InterpolationMode(enum.Enum):
     """How a pixel between pixels is read. The strings "nearest" and "bilinear" do as well."""
 
@@ -58,44 +61,72 @@ def inverse_affine_matrix(
 
 def warp(images: np.ndarray, matrices: np.ndarray, mode: InterpolationMode, fill: np.ndarray) -> np.ndarray:
     """images (n, c, h, w), matrices (n, 6) inverse, fill (c,) or (1,) -> (n, c, h, w) of the images' dtype."""
-    n, _, h, w = images.shape
+    out = np.empty_like(images, order="C")
+    # A few at a time: some twenty temporaries of their size then stay in the cache (three times as fast for 64 digits).
+    step = max(_BLOCK_PIXELS // max(images[0].size, 1), 1) if len(images) else 1
+    for first in range(0, len(images), step):
+        part = slice(first, first + step)
+        out[part] = _warp_block(images[part], matrices[part], mode, fill)
+    return out
+
+
+def _warp_block(images: np.ndarray, matrices: np.ndarray, mode: InterpolationMode, fill: np.ndarray) -> np.ndarray:
+    """`warp` for so few images that memory does not matter."""
+    h, w = images.shape[-2:]
     x = np.arange(w) - (w - 1) / 2  # (w,)  distance of pixel centres from the image's
     y = np.arange(h) - (h - 1) / 2  # (h,)
-    m = matrices.reshape(n, 2, 3, 1, 1)
-    x_in = m[:, 0, 0] * x + m[:, 0, 1] * y[:, None] + m[:, 0, 2] + (w - 1) / 2  # (n, h, w), in pixel numbers
-    y_in = m[:, 1, 0] * x + m[:, 1, 1] * y[:, None] + m[:, 1, 2] + (h - 1) / 2
-    fill = fill.astype(images.dtype).reshape(1, -1, 1, 1)
+    m = matrices.reshape(-1, 2, 3, 1, 1)
+    x_in = (m[:, 0, 0] * x + (m[:, 0, 2] + (w - 1) / 2)) + m[:, 0, 1] * y[:, None]  # (n, h, w), in pixel numbers
+    y_in = (m[:, 1, 0] * x + (m[:, 1, 2] + (h - 1) / 2)) + m[:, 1, 1] * y[:, None]
+    # All that lies a pixel or more outside is as good as pixel -1 or h, which the border below makes fill.
+    np.clip(x_in, -1, w, out=x_in)
+    np.clip(y_in, -1, h, out=y_in)
     if mode is InterpolationMode.NEAREST:
         # rint: halves go to the even pixel, as in grid_sample
-        return _read(images, np.rint(y_in).astype(np.int64), np.rint(x_in).astype(np.int64), fill)
-    return _bilinear(images, y_in, x_in, fill)
-
-
-def _bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: np.ndarray) -> np.ndarray:
-    work = images.dtype if images.dtype.kind == "f" else np.dtype(np.float32)
-    top, left = np.floor(y), np.floor(x)
-    down, right = (y - top).astype(work), (x - left).astype(work)  # (n, h, w) weights of the lower and right neighbours
-    rows, columns = top.astype(np.int64), left.astype(np.int64)
-    planes, border = images.astype(work, copy=False), fill.astype(work)
-    total = np.zeros((len(x), images.shape[1], *x.shape[1:]), work)
-    for row, weight_y in ((0, 1 - down), (1, down)):
-        for column, weight_x in ((0, 1 - right), (1, right)):
-            total += _read(planes, rows + row, columns + column, border) * (weight_y * weight_x)[:, None]
-    if images.dtype.kind == "f":
-        return total
+        return _Framed(images, fill).read(np.rint(y_in), np.rint(x_in))
+    work = images if images.dtype.kind == "f" else images.astype(np.float32)
+    mixed = _bilinear(_Framed(work, fill), y_in, x_in)
+    if mixed.dtype == images.dtype:
+        return mixed
     limits = np.iinfo(images.dtype)
-    return np.clip(np.rint(total), limits.min, limits.max).astype(images.dtype)
+    return np.clip(np.rint(mixed), limits.min, limits.max).astype(images.dtype)
 
 
-def _read(images: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: np.ndarray) -> np.ndarray:
-    """images (n, c, h, w) at rows, columns (n, h_out, w_out) -> (n, c, h_out, w_out); ``fill`` outside."""
-    n, c, h, w = images.shape
-    inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)
-    # (n, c, h, w) -> (n, c, h*w), and one gather per plane
-    flat = np.ascontiguousarray(images).reshape(n, c, h * w)
-    where = (np.clip(rows, 0, h - 1) * w + np.clip(columns, 0, w - 1)).reshape(n, 1, -1)
-    values = np.take_along_axis(flat, where, axis=2).reshape(n, c, *rows.shape[1:])
-    return np.where(inside[:, None], values, fill)
+class _Framed:
+    """Images in a frame of ``fill``, one pixel wide above and left, two below and right, ready to be gathered from."""
+
+    def __init__(self, images: np.ndarray, fill: np.ndarray):
+        n, c, h, w = images.shape
+        framed = np.empty((n, c, h + 3, w + 3), images.dtype)
+        framed[...] = fill.reshape(1, -1, 1, 1)
+        framed[:, :, 1 : h + 1, 1 : w + 1] = images
+        self.width = w + 3
+        self.dtype = images.dtype
+        self._flat = framed.reshape(-1)
+        self._planes = (np.arange(n * c) * ((h + 3) * (w + 3))).reshape(n, c, 1, 1)
+
+    def where(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Whole numbers (n, h, w) from -1 to the image's size -> places (n, c, h, w) in the flat array."""
+        return self._planes + ((rows + 1) * self.width + (columns + 1)).astype(np.int64)[:, None]
+
+    def read(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """The pixels there, (n, c, h, w)."""
+        return self.take(self.where(rows, columns))
+
+    def take(self, where: np.ndarray) -> np.ndarray:
+        """The values at these places. mode="clip" only spares NumPy a check: none is outside."""
+        return self._flat.take(where, mode="clip")
+
+
+def _bilinear(images: _Framed, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    top, left = np.floor(y), np.floor(x)
+    down, right = (part.astype(images.dtype)[:, None] for part in (y - top, x - left))  # (n, 1, h, w) weights
+    where = images.where(top, left)
+    rows = []
+    for offset in (0, images.width):
+        a, b = images.take(where + offset), images.take(where + (offset + 1))
+        rows.append(a + (b - a) * right)
+    return rows[0] + (rows[1] - rows[0]) * down
 
 
 def fill_values(fill: float | Sequence[float]) -> np.ndarray:
