@@ -99,7 +99,7 @@ def train(
     from ..training import RunFolder, TrainConfig
     from ..training.recipe import build_trainer, claim_threads, open_data, resume_run, start_run
 
-    choices = {
+    choices: dict[str, Any] = {
         "data": str(Path(data).resolve()) if Path(data).is_dir() else data,
         "data_root": str(data_root.resolve()) if data_root else None,
         "model": _model_name(model),

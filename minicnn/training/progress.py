@@ -25,8 +25,8 @@ def table_line(record: dict[str, Any], epochs: int) -> str:
     ['2/5', '0.1234', '96.12', '%', '0.0567', '98.11', '%', '2.1e-03', '12.3', 's']
     """
     return (
-        f"{record['epoch']:>6}/{epochs:<2}  {record['train_loss']:>10.4f}  {record['train_accuracy']:>7.2%}"
-        f"  {record['test_loss']:>9.4f}  {record['test_accuracy']:>7.2%}  {record['lr']:>8.1e}"
+        f"{record['epoch']:>6}/{epochs:<2}  {record['train_loss']:>10.4f}  {record['train_accuracy']:>8.2%}"
+        f"  {record['test_loss']:>9.4f}  {record['test_accuracy']:>8.2%}  {record['lr']:>8.1e}"
         f"  {record['seconds']:>5.1f} s"
     ).replace("%", " %")
 

@@ -27,7 +27,7 @@ from .errors import CheckpointError
 
 # In the order that the arrays have in a file: widest first, so that each starts at a multiple of its item size. (Among
 # types of one width the order is the library's.)
-_CODES = {
+_CODES: dict[str, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),

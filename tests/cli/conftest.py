@@ -17,16 +17,23 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def run_here(monkeypatch, capsys, tmp_path):
-    """run_here(*arguments) -> (exit code, standard output, standard error); the working folder is tmp_path."""
+    """run_here(*arguments, pictures=False) -> (exit code, standard output, standard error); in the folder tmp_path.
+
+    Without ``pictures`` it runs as if matplotlib were missing: drawing takes longer than these trainings.
+    """
     from minicnn import cli
+    from minicnn.training import figures
 
     monkeypatch.chdir(tmp_path)
     threads, state = mc.get_num_threads(), mc.random.default_generator.get_state()
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["minicnn", *map(str, arguments)])
-        capsys.readouterr()
-        code = cli._run()
+    def run(*arguments, pictures=False):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["minicnn", *map(str, arguments)])
+            if not pictures:
+                patch.setattr(figures, "available", lambda: False)
+            capsys.readouterr()
+            code = cli._run()
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
