@@ -120,9 +120,10 @@ def _work(inbox: SimpleQueue) -> None:
             fn(*chunk, *args)
         except BaseException as raised:
             error = raised
+        del fn, args  # before saying so: the caller may count on being the only one who still holds these arrays
         finished.append(error)
         signal.put(None)
-        del fn, args, finished, signal, error  # an idle thread must not keep arrays alive
+        del finished, signal, error
 
 
 def _checked_count(n: Any, who: str) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels import workspace
+
 from . import anomaly
 from .op import Node
 from .tensor import Tensor
@@ -23,32 +25,35 @@ def run_backward(
     roots: list[Tensor], grads: list[np.ndarray], retain_graph: bool, capture: list[Tensor] | None = None
 ) -> list[np.ndarray | None]:
     """Send ``grads`` back from ``roots``; accumulate into the leaves' ``.grad``, or, where ``capture`` names tensors,
-    return the gradients of those instead.
+    return the gradients of those instead (and run only what leads to them).
     """
     targets = [(t._node or t, t._output_number) for t in roots]
     nodes, uses = _reachable(targets)
-    wanted = None if capture is None else {(t._node or t, t._output_number): i for i, t in enumerate(capture)}
-    captured: list[np.ndarray | None] = [None] * len(capture or ())
+    places = None if capture is None else [(t._node or t, t._output_number) for t in capture]
+    captured: dict[tuple[Any, int], np.ndarray | None] = dict.fromkeys(places or ())
+    needed = nodes if places is None else _leading_to(nodes, captured)
     pending: dict[tuple[Any, int], tuple[np.ndarray, bool]] = {}  # place -> (gradient so far, whether we allocated it)
 
     def arrive(target: Any, number: int, grad: np.ndarray, ours: bool) -> None:
         place = (target, number)
         if place in pending:
             total, total_ours = pending[place]
-            grad = np.add(total, grad, out=total if total_ours else None)  # never into an array that is not ours
+            # Never into an array that is not ours. (A sum of 0-dimensional arrays is a scalar: an array again.)
+            grad = np.asarray(np.add(total, grad, out=total if total_ours else None))
             ours = True
         pending[place] = (grad, ours)
 
     def finish(leaf: Tensor) -> None:
         """All uses of the leaf have run: its gradient is complete, deliver it now."""
         grad, ours = pending.pop((leaf, 0), (None, False))
-        if grad is None:
+        if grad is None or (places is not None and (leaf, 0) not in captured):
             return
-        grad = _through_hooks(leaf._hooks, grad)
-        if wanted is None:
+        if leaf._hooks:
+            grad, ours = _through_hooks(leaf._hooks, grad), False  # a hook may have kept it
+        if places is None:
             leaf._accumulate_grad(grad, ours)
-        elif (leaf, 0) in wanted:
-            captured[wanted[leaf, 0]] = grad
+        else:
+            captured[leaf, 0] = grad
 
     for (target, number), grad in zip(targets, grads, strict=True):
         arrive(target, number, grad, False)
@@ -57,26 +62,28 @@ def run_backward(
             finish(target)
 
     for node in nodes:
-        grad_outs = [_leave(node, i, pending, wanted, captured) for i in range(len(node.outputs))]
+        grad_outs = [_leave(node, i, pending, captured) for i in range(len(node.outputs))]
+        if node not in needed:
+            continue
         if any(g is not None for g in grad_outs):
             grad_outs = [
                 np.zeros(shape, dtype) if g is None else g
                 for g, (shape, dtype) in zip(grad_outs, node.outputs, strict=True)
             ]
             with np.errstate(all="ignore"):
-                grad_ins = node.op.run_backward(node.ctx, tuple(grad_outs))
+                grad_ins = [None if g is None else np.asarray(g) for g in node.op.run_backward(node.ctx, (*grad_outs,))]
             if anomaly.is_enabled():
                 anomaly.check_backward(node.op.__name__, grad_outs, grad_ins, node.line)
             kept = node.ctx._saved or ()
-            for edge, grad in zip(node.edges, grad_ins, strict=True):
+            for i, (edge, grad) in enumerate(zip(node.edges, grad_ins, strict=True)):
                 if edge is None or grad is None:
                     continue
                 target, number, shape, dtype = edge
                 # Ours to change and to keep: it owns its memory, and neither the rule's argument nor a kept array is it.
-                ours = grad.base is None and not any(grad is a for a in grad_outs) and not any(grad is a for a in kept)
+                ours = workspace.owns(grad) and not any(grad is a for a in grad_outs) and not any(grad is a for a in kept)
                 ours = ours and sum(grad is g for g in grad_ins) == 1
-                fitted = _unbroadcast(grad, shape).astype(dtype, copy=False)
-                arrive(target, number, fitted, ours or (fitted is not grad and fitted.base is None))
+                fitted = _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
+                arrive(target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))
         if not retain_graph:
             node.ctx.release()
         for edge in node.edges:
@@ -84,11 +91,11 @@ def run_backward(
                 uses[edge[0]] -= 1
                 if uses[edge[0]] == 0:
                     finish(edge[0])
-    return captured
+    return [captured[place] for place in places or ()]
 
 
-def _reachable(targets: list[tuple[Any, int]]) -> tuple[list[Node], Counter[Tensor]]:
-    """The nodes behind ``targets``, newest first, and how often each leaf is used by them."""
+def _reachable(targets: list[tuple[Any, int]]) -> tuple[dict[Node, None], Counter[Tensor]]:
+    """The nodes behind ``targets``, newest first (an ordered set), and how often each leaf is used by them."""
     nodes: set[Node] = set()
     uses: Counter[Tensor] = Counter()
     stack = [target for target, _ in targets if isinstance(target, Node)]
@@ -104,10 +111,19 @@ def _reachable(targets: list[tuple[Any, int]]) -> tuple[list[Node], Counter[Tens
                 stack.append(edge[0])
             else:
                 uses[edge[0]] += 1
-    return sorted(nodes, key=lambda node: -node.sequence), uses
+    return dict.fromkeys(sorted(nodes, key=lambda node: -node.sequence)), uses
 
 
-def _leave(node: Node, number: int, pending: dict, wanted: dict | None, captured: list) -> np.ndarray | None:
+def _leading_to(nodes: dict[Node, None], places: dict[tuple[Any, int], Any]) -> set[Node]:
+    """Those of ``nodes`` that lie on a path to one of ``places``."""
+    needed: set[Node] = set()
+    for node in reversed(nodes):  # oldest first: what a node leads to is decided before the node
+        if any(edge is not None and (edge[0] in needed or edge[:2] in places) for edge in node.edges):
+            needed.add(node)
+    return needed
+
+
+def _leave(node: Node, number: int, pending: dict, captured: dict) -> np.ndarray | None:
     """The complete gradient of one of the node's outputs, past the hooks of the tensor it belongs to."""
     grad, _ = pending.pop((node, number), (None, False))
     if grad is None:
@@ -116,27 +132,39 @@ def _leave(node: Node, number: int, pending: dict, wanted: dict | None, captured
         grad = _through_hooks(node.hooks[number], grad)
     if node.retained and number in node.retained:
         tensor = node.retained[number]()
-        if tensor is not None and wanted is None:
+        if tensor is not None:
             tensor._accumulate_grad(grad, False)
-    if wanted is not None and (node, number) in wanted:
-        captured[wanted[node, number]] = grad
+    if (node, number) in captured:
+        captured[node, number] = grad
     return grad
 
 
-def _through_hooks(hooks: dict[int, Any] | None, grad: np.ndarray) -> np.ndarray:
-    for hook in list(hooks.values()) if hooks else ():
+def _through_hooks(hooks: dict[int, Any], grad: np.ndarray) -> np.ndarray:
+    for hook in list(hooks.values()):
         replaced = hook(Tensor(grad))
-        if replaced is not None:
-            grad = replaced._array
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Tensor):
+            raise TypeError(f"hook: expected it to return a Tensor or None, got {type(replaced).__name__}")
+        if replaced._array.shape != grad.shape or replaced._array.dtype != grad.dtype:
+            raise RuntimeError(
+                f"hook: the gradient is {grad.dtype} of shape {grad.shape}, and a hook made it {replaced._array.dtype} of "
+                f"shape {replaced._array.shape}"
+            )
+        grad = replaced._array
     return grad
 
 
-def _unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _unbroadcast(grad: np.ndarray, shape: tuple[int, ...], node: Node, i: int) -> np.ndarray:
     """Add up what broadcasting repeated: the gradient in the operand's own shape."""
     if grad.shape == shape:
         return grad
     extra = grad.ndim - len(shape)
-    summed = [i + extra for i, size in enumerate(shape) if size == 1 and grad.shape[i + extra] != 1]
+    if extra < 0 or any(size not in (1, grown) for size, grown in zip(shape, grad.shape[extra:], strict=True)):
+        raise RuntimeError(
+            f"{node.op.__name__}.backward: gradient {i} has shape {grad.shape}, expected that of the argument, {shape}"
+        )
+    summed = [d + extra for d, size in enumerate(shape) if size == 1 and grad.shape[d + extra] != 1]
     return grad.sum(axis=(*range(extra), *summed), keepdims=True).reshape(shape)
 
 

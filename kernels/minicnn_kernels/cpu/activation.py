@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import workspace
 from ..threads import parallel_for
 from .jit import jit
 
@@ -12,7 +13,7 @@ def relu_forward(x: np.ndarray) -> np.ndarray:
     """x of any shape -> max(x, 0), in the memory order of x."""
     order = _memory_order(x)
     source = _flat(x, order)
-    out = np.empty(source.size, x.dtype)
+    out = workspace.empty((source.size,), x.dtype)
     parallel_for(_relu, out.size, source, out, grain=GRAIN)
     return _shaped(out, x.shape, order)
 
@@ -20,7 +21,7 @@ def relu_forward(x: np.ndarray) -> np.ndarray:
 def relu_backward_input(grad_out: np.ndarray, out: np.ndarray) -> np.ndarray:
     """grad_out, and what the forward pass returned -> grad_x (0 where out <= 0), in the memory order of out."""
     order = _memory_order(out)
-    grad_x = np.empty(out.size, out.dtype)
+    grad_x = workspace.empty((out.size,), out.dtype)
     parallel_for(_relu_gradient, out.size, _flat(grad_out, order), _flat(out, order), grad_x, grain=GRAIN)
     return _shaped(grad_x, out.shape, order)
 

@@ -7,6 +7,7 @@ gradient of the input, which adds to overlapping windows, whole images are.
 
 import numpy as np
 
+from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
 from .jit import jit
@@ -42,7 +43,7 @@ def backward_input(
 ) -> np.ndarray:
     """See ``conv.conv2d_backward_input``."""
     n, c, h, w = input_shape
-    grad_x = np.zeros((n, h, w, c), grad_out.dtype)
+    grad_x = workspace.zeros((n, h, w, c), grad_out.dtype)
     window = (*weight.shape[2:], *stride, *padding, *dilation)
     grain = max(1, GRAIN // (grad_out[:1].size * weight[0].size + 1))
     parallel_for(_backward_images, n, to_channels_last(grad_out), _rows(weight), window, grad_x, grain=grain)

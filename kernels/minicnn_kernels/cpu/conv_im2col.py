@@ -17,14 +17,16 @@ threads in order.
 
 import numpy as np
 
+from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
 from .gemm import ROWS, empty_panels, multiply, n_panels, pack_rows, tile_scratch
-from .jit import jit
+from .jit import ONE, ZERO, jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .microkernel import tile_columns
 
 Pair = tuple[int, int]
+# What the compiled functions are told: `window`, and `sizes` = (groups, o, columns of a tile, pixels of a block).
 Window = tuple[int, ...]  # h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw; c counts the channels of all groups
 
 BLOCK_BYTES = 256 * 1024  # of patches; with the packed filters they fit into a second-level cache
@@ -76,17 +78,15 @@ def backward_input(
         for tap in range(taps):
             at = group * out_per_group * c_per_group * taps + tap
             _pack_one(flat, at, (1, out_per_group, c_per_group), (0, c_per_group * taps, taps), filters[group, tap])
-    grad_x = np.zeros((input_shape[0], *input_shape[2:], input_shape[1]), grad.dtype)
+    grad_x = workspace.zeros((input_shape[0], *input_shape[2:], input_shape[1]), grad.dtype)
     window = _window(input_shape, (kh, kw), stride, padding, dilation)
     k = taps * c_per_group
     block = min(_block_pixels(k, grad.dtype), window[3] * window[4])
+    sizes = (groups, out_per_group, tile_columns(grad.dtype), block)
 
     def run(start: int, stop: int) -> None:
         patches, scratch = np.empty(block * k, grad.dtype), tile_scratch(grad.dtype)
-        columns = tile_columns(grad.dtype)
-        _scatter_images(
-            start, stop, grad, filters, window, c_per_group, out_per_group, columns, block, grad_x, patches, scratch
-        )
+        _scatter_images(start, stop, grad.reshape(-1), filters.reshape(-1), window, sizes, grad_x, patches, scratch)
 
     flops = 2 * grad.size // max(1, grad.shape[0]) * k
     parallel_for(run, grad.shape[0], grain=max(1, GRAIN_FLOPS // max(1, flops)))
@@ -107,28 +107,17 @@ def backward_weight(
     out_per_group, k = c_out // groups, kh * kw * c_per_group
     x_last, grad = to_channels_last(x), to_channels_last(grad_out)
     window = _window(x.shape, (kh, kw), stride, padding, dilation)
-    dtype, columns = grad.dtype, tile_columns(grad.dtype)
+    x_flat, grad_flat, dtype = x_last.reshape(-1), grad.reshape(-1), grad.dtype
     pixels = grad.size // c_out
     block = min(_block_pixels(k, dtype), pixels)
+    sizes = (groups, out_per_group, tile_columns(dtype), block)
     chunks = split(pixels, grain=max(MIN_BLOCK, GRAIN_FLOPS // (2 * k * c_out)))
     sums = np.zeros((max(1, len(chunks)), groups, k, out_per_group), dtype)
 
     def run(index: int, start: int, stop: int) -> None:
         patches = np.empty(0 if _is_pointwise(window) else block * k, dtype)
         packed, scratch = empty_panels(block, out_per_group, dtype), tile_scratch(dtype)
-        _sum_blocks(
-            start,
-            stop,
-            x_last.reshape(-1),
-            grad.reshape(-1),
-            window,
-            columns,
-            block,
-            sums[index],
-            patches,
-            packed,
-            scratch,
-        )
+        _sum_blocks(start, stop, x_flat, grad_flat, window, sizes, sums[index].reshape(-1), patches, packed, scratch)
 
     parallel_chunks(run, chunks)
     grad_weight = np.empty((groups, out_per_group, c_per_group, kh * kw), dtype)
@@ -145,24 +134,14 @@ def _convolve(
     pixels = out.size // c_out
     block = min(_block_pixels(k, out.dtype), -(-pixels // ROWS) * ROWS)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
-    bias_or_empty = np.empty(0, out.dtype) if bias is None else contiguous(bias)
-    columns = tile_columns(out.dtype)
+    bias_or_none = np.empty(0, out.dtype) if bias is None else contiguous(bias)
+    sizes = (groups, c_out // groups, tile_columns(out.dtype), block)
 
     def run(start: int, stop: int) -> None:
         patches = np.empty(0 if _is_pointwise(window) else block * k, out.dtype)
         rows = (start * ROWS, min(stop * ROWS, pixels))
         _multiply_blocks(
-            *rows,
-            x_flat,
-            filters,
-            bias_or_empty,
-            window,
-            c_out,
-            columns,
-            block,
-            out_flat,
-            patches,
-            tile_scratch(out.dtype),
+            *rows, x_flat, filters.reshape(-1), bias_or_none, window, sizes, out_flat, patches, tile_scratch(out.dtype)
         )
 
     parallel_for(run, -(-pixels // ROWS), grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * c_out)))
@@ -268,13 +247,13 @@ def _gather(x, c_at, channels, window, first, n_pixels, patches):
 
 
 @jit
-def _multiply_blocks(start, stop, x, filters, bias, window, c_out, columns, block, out, patches, scratch):
+def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches, scratch):
     """Output pixels start .. stop of a convolution, a block at a time. An empty `patches` says that x is the matrix."""
-    c = window[2]
-    groups = filters.shape[0]
-    channels, o = c // groups, c_out // groups
-    panels = (o + columns - 1) // columns
-    k = filters.shape[1] // (panels * columns)
+    groups, o, columns, block = sizes
+    c, c_out = window[2], groups * o
+    channels = c // groups
+    k = window[5] * window[6] * channels
+    size = filters.size // groups
     for first in range(start, stop, block):
         n_pixels = min(block, stop - first)
         if bias.size > 0:
@@ -283,69 +262,52 @@ def _multiply_blocks(start, stop, x, filters, bias, window, c_out, columns, bloc
                 for j in range(bias.size):
                     row[j] = bias[j]
         for group in range(groups):
-            c_at = first * c_out + group * o
             if patches.size == 0:
-                x_at = first * c + group * channels
-                multiply(
-                    0,
-                    n_pixels,
-                    0,
-                    panels,
-                    x,
-                    x_at,
-                    c,
-                    1,
-                    filters[group],
-                    out,
-                    c_at,
-                    c_out,
-                    k,
-                    o,
-                    columns,
-                    bias.size > 0,
-                    scratch,
-                )
+                source, source_at, row = x, first * c + group * channels, c
             else:
                 _gather(x, group * channels, channels, window, first, n_pixels, patches)
-                multiply(
-                    0,
-                    n_pixels,
-                    0,
-                    panels,
-                    patches,
-                    0,
-                    k,
-                    1,
-                    filters[group],
-                    out,
-                    c_at,
-                    c_out,
-                    k,
-                    o,
-                    columns,
-                    bias.size > 0,
-                    scratch,
-                )
+                source, source_at, row = patches, ZERO, k
+            packed_at, out_at = group * size, first * c_out + group * o
+            multiply(
+                n_pixels,
+                o,
+                k,
+                source,
+                source_at,
+                row,
+                ONE,
+                filters,
+                packed_at,
+                out,
+                out_at,
+                c_out,
+                columns,
+                bias.size > 0,
+                scratch,
+            )
 
 
 @jit
-def _sum_blocks(start, stop, x, grad, window, columns, block, sums, patches, packed, scratch):
+def _sum_blocks(start, stop, x, grad, window, sizes, sums, patches, packed, scratch):
     """sums[group] += patches.T @ grad over the output pixels start .. stop."""
+    groups, o, columns, block = sizes
     c = window[2]
-    groups, k, o = sums.shape
     channels = c // groups
+    k = window[5] * window[6] * channels
     panels = (o + columns - 1) // columns
     for first in range(start, stop, block):
         n_pixels = min(block, stop - first)
         for group in range(groups):
-            total = sums[group].reshape(-1)
-            pack_rows(0, panels, grad, first * groups * o + group * o, groups * o, n_pixels, o, columns, packed)
             if patches.size == 0:
-                x_at = first * c + group * channels
-                multiply(0, k, 0, panels, x, x_at, 1, c, packed, total, 0, o, n_pixels, o, columns, True, scratch)
+                source, source_at, row = x, first * c + group * channels, c
             else:
                 _gather(x, group * channels, channels, window, first, n_pixels, patches)
-                multiply(0, k, 0, panels, patches, 0, 1, k, packed, total, 0, o, n_pixels, o, columns, True, scratch)
+                source, source_at, row = patches, ZERO, k
+            grad_at, sums_at = (first * groups + group) * o, group * k * o
+            pack_rows(ZERO, panels, grad, grad_at, groups * o, n_pixels, o, columns, packed)
+            multiply(
+                k, o, n_pixels, source, source_at, ONE, row, packed, ZERO, sums, sums_at, o, columns, True, scratch
+            )
 
 
 @jit
@@ -364,36 +326,34 @@ def _collect_weights(start, stop, sums, grad_weight):
 
 
 @jit
-def _scatter_images(start, stop, grad, filters, window, channels, o, columns, block, grad_x, patches, scratch):
+def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, scratch):
     """Images start .. stop of grad_x: the gradients of a block of patches, added to the pixels under their taps."""
-    h, w, _, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
-    groups, taps, _ = filters.shape
-    c_out = groups * o
-    panels = (channels + columns - 1) // columns
+    h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
+    groups, o, columns, block = sizes
+    channels = c // groups
+    taps, c_out = kh * kw, groups * o
     k = taps * channels
-    grad_flat = grad.reshape(-1)
+    size = filters.size // (groups * taps)
     for image in range(start, stop):
         for first in range(0, h_out * w_out, block):
             n_pixels = min(block, h_out * w_out - first)
             for group in range(groups):
                 grad_at = (image * h_out * w_out + first) * c_out + group * o
                 for tap in range(taps):
-                    packed = filters[group, tap]
+                    packed_at, at = (group * taps + tap) * size, tap * channels
                     multiply(
-                        0,
                         n_pixels,
-                        0,
-                        panels,
-                        grad_flat,
+                        channels,
+                        o,
+                        grad,
                         grad_at,
                         c_out,
-                        1,
-                        packed,
+                        ONE,
+                        filters,
+                        packed_at,
                         patches,
-                        tap * channels,
+                        at,
                         k,
-                        o,
-                        channels,
                         columns,
                         False,
                         scratch,

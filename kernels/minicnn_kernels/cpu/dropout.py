@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from .. import workspace
 from ..threads import parallel_for
 from .jit import jit
 from .layout import contiguous
@@ -19,7 +20,7 @@ GRAIN = 1 << 12  # blocks below which another thread does not pay
 def dropout_forward(x: np.ndarray, p: float, seed: int, offset: int) -> np.ndarray:
     """x of any shape -> x / (1 - p) where kept and 0 elsewhere, row-major."""
     source = contiguous(x).reshape(-1)
-    out = np.empty(source.size, x.dtype)
+    out = workspace.empty((source.size,), x.dtype)
     scale = x.dtype.type(0 if p == 1 else 1 / (1 - p))
     constants = (*stream(seed, offset), np.uint64(math.floor(p * 2**32)), scale)
     parallel_for(_drop, -(-source.size // 4), source, *constants, out, grain=GRAIN)

@@ -14,6 +14,7 @@ these out.
 
 import numpy as np
 
+from .. import workspace
 from .jit import jit
 from .microkernel import SIMD, full_tile, low_tile, tile_columns
 
@@ -29,7 +30,7 @@ def n_panels(n: int, dtype: np.dtype) -> int:
 
 def empty_panels(k: int, n: int, dtype: np.dtype) -> np.ndarray:
     """Memory for a packed (k, n) matrix."""
-    return np.empty(n_panels(n, dtype) * k * tile_columns(dtype), dtype)
+    return workspace.empty((n_panels(n, dtype) * k * tile_columns(dtype),), dtype)
 
 
 def tile_scratch(dtype: np.dtype) -> np.ndarray:
@@ -72,83 +73,37 @@ def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):
 
 
 @jit
-def multiply(
-    row_start,
-    row_stop,
-    panel_start,
-    panel_stop,
-    a,
-    a_at,
-    a_row,
-    a_col,
-    packed,
-    c,
-    c_at,
-    c_row,
-    k,
-    n,
-    columns,
-    accumulate,
-    scratch,
-):
-    """C = A @ B, or C += A @ B, for a range of rows and of panels of B.
+def multiply(m, n, k, a, a_at, a_row, a_col, packed, packed_at, c, c_at, c_row, columns, accumulate, scratch):
+    """C = A @ B, or C += A @ B: (m, k) @ (k, n) -> (m, n).
 
-    A[i, p] = a[a_at + i * a_row + p * a_col], C[i, j] = c[c_at + i * c_row + j], j < n; `packed` holds B.
+    A[i, p] = a[a_at + i * a_row + p * a_col]; C[i, j] = c[c_at + i * c_row + j]; B's panels start at packed[packed_at].
     """
     if k == 0 and not accumulate:
-        for i in range(row_start, row_stop):
-            for j in range(panel_start * columns, min(n, panel_stop * columns)):
+        for i in range(m):
+            for j in range(n):
                 c[c_at + i * c_row + j] = 0
     for p in range(0, k, KC):
         depth = min(KC, k - p)
         add = accumulate or p > 0
-        i = row_start
-        while i < row_stop:
-            left = row_stop - i
+        i = 0
+        while i < m:
             # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.
-            low = (left + FEW_ROWS - 1) // FEW_ROWS * FEW_ROWS < ROWS
-            height = min(left, FEW_ROWS if low else ROWS)
+            low = (m - i + FEW_ROWS - 1) // FEW_ROWS * FEW_ROWS < ROWS
+            height = min(m - i, FEW_ROWS if low else ROWS)
             a_here = a_at + i * a_row + p * a_col
-            for panel in range(panel_start, panel_stop):
-                b_here = (panel * k + p) * columns
-                width = min(columns, n - panel * columns)
-                c_here = c_at + i * c_row + panel * columns
+            for first in range(0, n, columns):
+                b_here = packed_at + first * k + p * columns
+                c_here = c_at + i * c_row + first
+                width = min(columns, n - first)
+                # A tile is always stored whole: at the right edge into scratch memory, from which its columns are copied.
                 whole = width == columns
-                # A tile is always stored whole: at the right edge into scratch memory, from which its columns are
-                # copied.
                 target = c if whole else scratch
-                target_at = c_here if whole else 0
-                target_row = c_row if whole else columns
+                at = c_here if whole else 0
+                row = c_row if whole else columns
                 if low:
-                    low_tile(
-                        a,
-                        a_here,
-                        a_row,
-                        a_col,
-                        packed,
-                        b_here,
-                        target,
-                        target_at,
-                        target_row,
-                        depth,
-                        height,
-                        add and whole,
-                    )
+                    low_tile(a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole)
                 else:
-                    full_tile(
-                        a,
-                        a_here,
-                        a_row,
-                        a_col,
-                        packed,
-                        b_here,
-                        target,
-                        target_at,
-                        target_row,
-                        depth,
-                        height,
-                        add and whole,
-                    )
+                    full_tile(a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole)
                 if not whole:
                     for r in range(height):
                         edge = c[c_here + r * c_row : c_here + r * c_row + width]

@@ -6,8 +6,9 @@ that never lose a NaN or an infinity: fused multiply-add, another order of summa
 zero. ``parallel=True`` is never used: it costs seconds of compilation and brings a threading layer of its own.
 
 Arguments are kept plain (C-contiguous aligned arrays, integers, booleans, scalars of the arrays' dtype), so that a
-function is compiled once for float32 and once for float64. With ``NUMBA_DISABLE_JIT=1`` everything here runs as plain
-Python.
+function is compiled once for float32 and once for float64. (Between compiled functions a literal 0 or 1 as an argument
+would be a type of its own, and compile the callee once more: there the constants ZERO and ONE are passed.) With
+``NUMBA_DISABLE_JIT=1`` everything here runs as plain Python.
 """
 
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
 
 from ..compile_cache import compile_cache_dir
@@ -23,6 +25,7 @@ from ..compile_cache import compile_cache_dir
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FASTMATH = {"contract", "reassoc", "nsz"}
+ZERO, ONE = np.int64(0), np.int64(1)
 DISABLED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 _lock = threading.Lock()

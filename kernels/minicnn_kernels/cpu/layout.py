@@ -9,6 +9,7 @@ NumPy's flags know it.)
 
 import numpy as np
 
+from .. import workspace
 from ..threads import parallel_for
 from .jit import jit
 
@@ -40,7 +41,7 @@ def to_channels_last(x: np.ndarray) -> np.ndarray:
 def empty_channels_last(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Uninitialised (n, *spatial, c) memory for a result of logical shape (n, c, *spatial)."""
     n, c, *spatial = shape
-    return np.empty((n, *spatial, c), dtype)
+    return workspace.empty((n, *spatial, c), dtype)
 
 
 def to_logical(x: np.ndarray) -> np.ndarray:
@@ -51,7 +52,7 @@ def to_logical(x: np.ndarray) -> np.ndarray:
 def transposed(x: np.ndarray) -> np.ndarray:
     """(batch, rows, columns) -> (batch, columns, rows), a copy (NumPy's own takes several times as long)."""
     x = contiguous(x)
-    out = np.empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
+    out = workspace.empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
     transpose_into(x, out)
     return out
 

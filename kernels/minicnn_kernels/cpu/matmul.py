@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import workspace
 from ..threads import get_num_threads, parallel_for
 from .gemm import ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
 from .jit import jit
@@ -17,7 +18,7 @@ VECTOR_ROWS = 2  # up to so many rows the product is bound by reading b once, an
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(..., m, k) @ (..., k, n) -> (..., m, n)."""
     if a.ndim == 2 and b.ndim == 2:
-        out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+        out = workspace.empty((a.shape[0], b.shape[1]), a.dtype)
         _matmul_2d(a, b, out)
         return out
     if b.ndim == 2 and a.flags.c_contiguous:  # one product with all rows of a
@@ -26,7 +27,7 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a_all = np.broadcast_to(a, (*batch, *a.shape[-2:]))
     b_all = np.broadcast_to(b, (*batch, *b.shape[-2:]))
-    out = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
+    out = workspace.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     for index in np.ndindex(batch):
         _matmul_2d(a_all[index], b_all[index], out[index])
     return out
@@ -66,12 +67,14 @@ def _packed(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     by_rows = tiles >= panels or tiles >= 8 * get_num_threads()
 
     def run(start: int, stop: int) -> None:
-        rows = (start * ROWS, min(stop * ROWS, m)) if by_rows else (0, m)
-        columns_of_panels = (0, panels) if by_rows else (start, stop)
         scratch = tile_scratch(a.dtype)
-        multiply(
-            *rows, *columns_of_panels, a_flat, 0, a_row, a_col, packed, c_flat, 0, n, k, n, columns, False, scratch
-        )
+        if by_rows:
+            top, bottom = start * ROWS, min(stop * ROWS, m)
+            part, a_at, b_at, c_at = (bottom - top, n), top * a_row, 0, top * n
+        else:
+            left, right = start * columns, min(stop * columns, n)
+            part, a_at, b_at, c_at = (m, right - left), 0, left * k, left
+        multiply(*part, k, a_flat, a_at, a_row, a_col, packed, b_at, c_flat, c_at, n, columns, False, scratch)
 
     if by_rows:
         parallel_for(run, tiles, grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * n)))

@@ -8,6 +8,7 @@ float64 that leaves all of float32.
 
 import numpy as np
 
+from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from .jit import jit
 from .layout import to_channels_last, to_logical
@@ -57,7 +58,7 @@ def batch_norm_backward_train(
         values.astype(x.dtype)
         for values in (wide_std if weight is None else wide_std * weight, sum_g / m, sum_gd / m * wide_std * wide_std)
     ]
-    grad_x = np.empty_like(x_last)
+    grad_x = workspace.empty(x_last.shape, x_last.dtype)
     parallel_for(
         _input_gradient,
         m,
@@ -102,7 +103,7 @@ def _channel_sums(kernel, a: np.ndarray, b: np.ndarray, centre: np.ndarray) -> n
 def _affine(x_last: np.ndarray, mean: np.ndarray, slope: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """(n, *spatial, c) -> logical (n, c, *spatial): slope * (x - mean) + bias."""
     c = x_last.shape[-1]
-    out = np.empty_like(x_last)
+    out = workspace.empty(x_last.shape, x_last.dtype)
     rows = x_last.reshape(x_last.size // max(1, c), c)
     constants = [
         mean.astype(out.dtype),

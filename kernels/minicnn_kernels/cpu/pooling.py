@@ -6,6 +6,7 @@ threads; in the backward passes, where windows may overlap, whole images are.
 
 import numpy as np
 
+from .. import workspace
 from ..geometry import pool_output_size
 from ..threads import parallel_for
 from .jit import jit
@@ -40,7 +41,7 @@ def max_pool2d_backward_input(
 ) -> np.ndarray:
     """grad_out (n, c, h_out, w_out) -> grad_x (n, c, h, w): each gradient goes to the pixel that won its window."""
     n, c, h, w = input_shape
-    grad_x = np.zeros((n, h, w, c), grad_out.dtype)
+    grad_x = workspace.zeros((n, h, w, c), grad_out.dtype)
     window = (*kernel_size, *stride, *padding, *dilation)
     grain = _grain(grad_x, n)
     parallel_for(_max_images, n, to_channels_last(grad_out), to_channels_last(saved), window, grad_x, grain=grain)
@@ -80,7 +81,7 @@ def avg_pool2d_backward_input(
 ) -> np.ndarray:
     """grad_out (n, c, h_out, w_out) -> grad_x (n, c, h, w): every tap of a window receives the same share."""
     n, c, h, w = input_shape
-    grad_x = np.zeros((n, h, w, c), grad_out.dtype)
+    grad_x = workspace.zeros((n, h, w, c), grad_out.dtype)
     window = (*kernel_size, *stride, *padding)
     divisor = divisor_override or 0
     grain = _grain(grad_x, n)

@@ -1,0 +1,117 @@
+"""Recycled memory for large results.
+
+The operating system hands out fresh memory page by page, and zeroes each page at its first touch: for a result of several
+megabytes that takes longer than computing it (a quarter of a training step of a small network went there). A training step
+asks for the same sizes again and again, so the blocks of results that have died are kept and lent again.
+
+Nobody has to give anything back: an array from :func:`empty` looks at its block through a *lease*, views of the array keep
+the array alive, and when the last of them is gone the lease is too, and its block returns to the shelf. A block that anybody
+can still see is therefore never reused.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+SMALLEST = 1 << 18  # bytes; below, the C library recycles by itself
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+class _Block(np.ndarray):
+    """Memory of one size class. A type of its own: NumPy lets a view skip bases of plain arrays, and so skip the lease."""
+
+
+class _Lease(np.ndarray):
+    """One use of a block; its end returns the block."""
+
+    def __del__(self) -> None:
+        if type(self.base) is _Block:
+            _keep(self.base)
+
+
+_shelf: dict[int, list[_Block]] = {}  # size -> blocks nobody uses. No lock: list.append and list.pop are atomic
+
+
+def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """`np.empty`, from recycled memory where the result is large.
+
+    Examples
+    --------
+    >>> first = empty((512, 512), np.float32)
+    >>> address = first.ctypes.data
+    >>> view = first[1:]
+    >>> del first
+    >>> empty((512, 512), np.float32).ctypes.data == address  # the view is still there
+    False
+    >>> del view
+    >>> empty((512, 512), np.float32).ctypes.data == address
+    True
+    """
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size < SMALLEST:
+        return np.empty(shape, dtype)
+    size = _size_class(size)
+    try:
+        block = _shelf[size].pop()
+    except (KeyError, IndexError):
+        block = _new_block(size)
+    return np.ndarray(shape, dtype, buffer=block.view(_Lease))
+
+
+def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """`np.zeros`, from recycled memory where the result is large."""
+    out = empty(shape, dtype)
+    out.fill(0)
+    return out
+
+
+def owns(array: np.ndarray) -> bool:
+    """Whether `array` is not a view of another array: it owns its memory, or holds the only lease on it."""
+    return array.base is None or type(array.base) is _Lease
+
+
+def kept_bytes() -> int:
+    """How much memory is on the shelf."""
+    return sum(size * len(blocks) for size, blocks in list(_shelf.items()))
+
+
+def clear() -> None:
+    """Give the memory on the shelf back to the operating system."""
+    _shelf.clear()
+
+
+def _size_class(size: int) -> int:
+    """`size` rounded up by at most an eighth, so that nearly equal sizes share blocks."""
+    step = 1 << (size.bit_length() - 4)
+    return -(-size // step) * step
+
+
+def _new_block(size: int) -> _Block:
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(_Block)
+
+
+def _keep(block: _Block) -> None:
+    """Put a block back. Where the shelf is full, what lies there is of sizes no longer asked for: let it all go."""
+    if kept_bytes() + block.nbytes > _limit:
+        clear()
+    _shelf.setdefault(block.nbytes, []).append(block)
+
+
+def _memory_limit() -> int:
+    """A quarter of the machine's memory, at most 4 GiB."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        memory = 4 << 30
+    return min(memory // 4, 4 << 30)
+
+
+_limit = _memory_limit()

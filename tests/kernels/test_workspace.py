@@ -1,0 +1,113 @@
+"""Recycled memory: never while anybody can see it, always once nobody can."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+from minicnn_kernels import workspace
+
+LARGE = (512, 512)  # float32: 1 MiB
+
+
+@pytest.fixture(autouse=True)
+def empty_shelf():
+    gc.collect()
+    workspace.clear()
+    yield
+    workspace.clear()
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_a_dead_result_is_lent_again():
+    first = workspace.empty(LARGE, np.float32)
+    where = address(first)
+    del first
+    assert workspace.kept_bytes() >= 1 << 20
+    assert address(workspace.empty(LARGE, np.float32)) == where
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda a: a[3:7],
+        lambda a: a.T,
+        lambda a: a.reshape(-1)[5:],
+        lambda a: a.view(np.int32),
+        lambda a: np.broadcast_to(a, (2, *a.shape)),
+        lambda a: memoryview(a),
+        lambda a: a.transpose(1, 0)[::2].ravel(order="K"),
+    ],
+)
+def test_memory_that_a_view_still_shows_is_not_lent_again(look):
+    array = workspace.empty(LARGE, np.float32)
+    array.fill(7)
+    view = look(array)
+    before = np.array(view)
+    del array
+    others = [workspace.empty(LARGE, np.float32) for _ in range(3)]
+    for other in others:
+        other.fill(1)
+    np.testing.assert_array_equal(np.array(view), before)
+
+
+def test_two_live_results_never_overlap():
+    arrays = [workspace.empty(LARGE, np.float32) for _ in range(5)]
+    for i, a in enumerate(arrays):
+        for b in arrays[i + 1 :]:
+            assert not np.shares_memory(a, b)
+
+
+def test_zeros_are_zero_in_used_memory():
+    used = workspace.empty(LARGE, np.float32)
+    used.fill(np.nan)
+    del used
+    assert not workspace.zeros(LARGE, np.float32).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((0, 5), np.float32), ((3,), np.float64), ((300, 301), np.float64), ((), np.float32)]
+)
+def test_shape_type_and_alignment(shape, dtype):
+    array = workspace.empty(shape, dtype)
+    assert (array.shape, array.dtype) == (shape, dtype)
+    assert array.flags.carray
+    assert workspace.owns(array)
+    if array.nbytes >= workspace.SMALLEST:
+        assert address(array) % workspace.ALIGNMENT == 0
+        assert not workspace.owns(array[1:])
+
+
+def test_a_shelf_that_overflows_is_cleared(monkeypatch):
+    monkeypatch.setattr(workspace, "_limit", 3 << 20)
+    arrays = [workspace.empty(LARGE, np.float32) for _ in range(6)]
+    del arrays
+    assert 0 < workspace.kept_bytes() <= 3 << 20
+
+
+def test_results_from_several_threads_do_not_mix():
+    wrong = []
+
+    def work(number):
+        for _ in range(200):
+            array = workspace.empty(LARGE, np.float32)
+            array.fill(number)
+            if not (array == number).all():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("size", [1 << 18, (1 << 18) + 1, 6_422_528, 10**8])
+def test_size_classes_waste_at_most_an_eighth(size):
+    rounded = workspace._size_class(size)
+    assert size <= rounded <= size * 1.125
