@@ -41,7 +41,7 @@ class Sigmoid(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply to ``input``."""
-        return input.sigmoid()
+        return F.sigmoid(input)
 
 
 class Tanh(Module):
@@ -54,7 +54,7 @@ class Tanh(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply to ``input``."""
-        return input.tanh()
+        return F.tanh(input)
 
 
 class Softmax(Module):

@@ -253,33 +253,3 @@ def test_batchnorm_resets():
     assert norm.num_batches_tracked.item() == 0
     np.testing.assert_array_equal(norm.running_var.numpy(), [1, 1])
     np.testing.assert_array_equal(norm.running_mean.numpy(), [0, 0])
-
-
-class MnistCNN(mc.nn.Module):
-    """As in any tutorial."""
-
-    def __init__(self):
-        super().__init__()
-        nn = mc.nn
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1),
-            nn.BatchNorm2d(32),
-            nn.ReLU(),
-            nn.MaxPool2d(2, 2),
-            nn.Conv2d(32, 64, 3, padding=1),
-            nn.BatchNorm2d(64),
-            nn.ReLU(),
-            nn.MaxPool2d(2, 2),
-        )
-        self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(64 * 7 * 7, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10)
-        )
-
-    def forward(self, x):
-        return self.classifier(self.features(x))
-
-
-def test_the_networks_parameters():
-    model = MnistCNN()
-    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 1_630_282
-    assert tuple(model(mc.randn(2, 1, 28, 28)).shape) == (2, 10)
