@@ -117,6 +117,8 @@ def as_dtype(dtype: Any) -> DType:
     if isinstance(dtype, DType):
         return dtype
     try:
+        if dtype is None:  # NumPy would take it for float64
+            raise TypeError
         return _PYTHON[dtype] if dtype in _PYTHON else _BY_NUMPY[np.dtype(dtype)]
     except (KeyError, TypeError):
         names = ", ".join(t.name for t in ALL)

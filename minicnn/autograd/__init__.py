@@ -46,6 +46,16 @@ def backward(
     """Compute the gradients of ``tensors`` with respect to the leaves and add them to each leaf's ``.grad``.
 
     See :meth:`Tensor.backward` for the arguments.
+
+    >>> import minicnn as mc
+    >>> x = mc.tensor([1.0, 2.0], requires_grad=True)
+    >>> mc.autograd.backward([x.sum(), (x * x).sum()])
+    >>> x.grad
+    tensor([3., 5.])
+
+    Raises
+    ------
+    RuntimeError : as :meth:`Tensor.backward`, and where the numbers of tensors and gradients differ.
     """
     roots = _as_list(tensors)
     grads = [None] * len(roots) if grad_tensors is None else _as_list(grad_tensors)
@@ -57,10 +67,15 @@ def backward(
         if inputs is None:
             run_backward(roots, start, bool(retain_graph))
             return
-        leaves = _as_list(inputs)
-        for leaf, array in zip(leaves, run_backward(roots, start, bool(retain_graph), leaves), strict=True):
-            if array is not None:
-                leaf._accumulate_grad(array, False)
+        wanted = list({id(t): t for t in _as_list(inputs)}.values())  # one named twice still gets its gradient once
+        if not wanted:
+            raise RuntimeError(
+                "inputs: expected at least one tensor to accumulate into; leave it out to mean all leaves"
+            )
+        _require_grads(wanted)
+        for tensor, array in zip(wanted, run_backward(roots, start, bool(retain_graph), wanted), strict=True):
+            if array is not None and not tensor.retains_grad:  # retain_grad() has put it there already
+                tensor._accumulate_grad(array, False)
 
 
 def grad(
@@ -85,10 +100,10 @@ def grad(
     """
     roots, wanted = _as_list(outputs), _as_list(inputs)
     _refuse_create_graph(create_graph)
-    for i, tensor in enumerate(wanted):
-        if not tensor.requires_grad:
-            raise RuntimeError(f"inputs[{i}] does not require grad")
+    _require_grads(wanted)
     grads = [None] * len(roots) if grad_outputs is None else _as_list(grad_outputs)
+    if len(roots) != len(grads):
+        raise RuntimeError(f"grad_outputs: expected one for each of the {len(roots)} outputs, got {len(grads)}")
     start = check_roots(roots, grads, "outputs")
     with no_grad():
         arrays = run_backward(roots, start, bool(retain_graph), wanted)
@@ -98,6 +113,12 @@ def grad(
                 f"inputs[{i}] was not used to compute the outputs; pass allow_unused=True to get None for it"
             )
     return tuple(None if a is None else Tensor(a.copy()) for a in arrays)
+
+
+def _require_grads(inputs: list[Tensor]) -> None:
+    for i, tensor in enumerate(inputs):
+        if not tensor.requires_grad:
+            raise RuntimeError(f"inputs[{i}] does not require grad, so it has no gradient to compute")
 
 
 def _as_list(tensors: Any) -> list:

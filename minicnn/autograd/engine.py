@@ -75,15 +75,15 @@ def run_backward(
             if anomaly.is_enabled():
                 anomaly.check_backward(node.op.__name__, grad_outs, grad_ins, node.line)
             kept = node.ctx._saved or ()
-            for i, (edge, grad) in enumerate(zip(node.edges, grad_ins, strict=True)):
-                if edge is None or grad is None:
+            for i, (edge, grad_in) in enumerate(zip(node.edges, grad_ins, strict=True)):
+                if edge is None or grad_in is None:
                     continue
                 target, number, shape, dtype = edge
                 # Ours to change and to keep: it owns its memory, and neither the rule's argument nor a kept array is it.
-                ours = workspace.owns(grad) and not any(grad is a for a in grad_outs) and not any(grad is a for a in kept)
-                ours = ours and sum(grad is g for g in grad_ins) == 1
-                fitted = _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
-                arrive(target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))
+                ours = workspace.owns(grad_in) and not any(grad_in is a for a in (*grad_outs, *kept))
+                ours = ours and sum(grad_in is g for g in grad_ins) == 1
+                fitted = _unbroadcast(grad_in, shape, node, i).astype(dtype, copy=False)
+                arrive(target, number, fitted, ours or (fitted is not grad_in and workspace.owns(fitted)))
         if not retain_graph:
             node.ctx.release()
         for edge in node.edges:

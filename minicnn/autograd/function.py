@@ -37,7 +37,7 @@ class FunctionContext(Context):
     def __init__(self, name: str, needs_input_grad: tuple[bool, ...]):
         super().__init__(name, needs_input_grad)
         self._non_differentiable: tuple[Tensor, ...] = ()
-        self._materialize = True
+        self._tensors: tuple[Tensor | None, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs (or fresh tensors) for the backward pass; they come back as ``saved_tensors``."""
@@ -79,6 +79,16 @@ class Function(Op):
 
     setup_context: Any = None
 
+    @staticmethod
+    def forward(*args: Any, **options: Any) -> Any:
+        raise NotImplementedError("forward: define a static method forward(ctx, ...) in your Function")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outs: Any) -> Any:
+        raise NotImplementedError(
+            f"{ctx.name}: define a static method backward(ctx, *grads) to differentiate through it"
+        )
+
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
         recording = is_grad_enabled()
@@ -93,12 +103,13 @@ class Function(Op):
                 cls.setup_context(ctx, args, result)
         results = result if isinstance(result, tuple) else (result,)
         tensors = [a for a in args if isinstance(a, Tensor)]
-        outputs = []
+        outputs: list[Tensor] = []
         for i, r in enumerate(results):
             if not isinstance(r, Tensor):
                 raise TypeError(f"{cls.__name__}.forward: expected tensors, output {i} is a {type(r).__name__}")
-            # An input returned as it is becomes a tensor of its own, or it would be its own ancestor.
-            outputs.append(r.detach() if any(r is t for t in tensors) else r)
+            # An input returned as it is becomes a tensor of its own, or it would be its own ancestor; so does an output
+            # returned twice, to have a gradient of its own.
+            outputs.append(r.detach() if any(r is t for t in (*tensors, *outputs)) else r)
         line = anomaly.user_line() if anomaly.is_enabled() else None
         if line is not None:
             anomaly.check_forward(cls.__name__, [t._array for t in tensors], [t._array for t in outputs], line)
@@ -106,7 +117,8 @@ class Function(Op):
             record(cls, ctx, args, tuple(outputs), line)
             for tensor in ctx._non_differentiable:
                 tensor._node, tensor._output_number = None, 0
-            ctx.seal(tensors + outputs + [t for t in getattr(ctx, "_tensors", ()) if t is not None])
+            ctx.seal(tensors + outputs + [t for t in ctx._tensors if t is not None])
+        ctx._tensors = ()  # the arrays are enough from here on: an output kept here would keep its own graph alive
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]
 
     @classmethod

@@ -80,8 +80,9 @@ class Context:
         self._seen = [(cell, cell.value) if (cell := cells.get(id(a))) else None for a in self._saved or ()]
 
     def release(self) -> None:
-        """Free what was kept; a second backward is an error from here on."""
-        self._saved = None
+        """Free what was kept; a second backward that needs it is an error from here on."""
+        if self._saved:
+            self._saved, self._seen = None, []
 
 
 class Node:

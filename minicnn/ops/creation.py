@@ -29,7 +29,7 @@ def tensor(
 
     >>> import minicnn as mc, numpy as np
     >>> mc.tensor([1, 2.5]), mc.tensor(np.zeros(1)), mc.tensor([True])
-    (tensor([1.0000, 2.5000]), tensor([0.], dtype=minicnn.float64), tensor([ True]))
+    (tensor([1.0000, 2.5000]), tensor([0.], dtype=minicnn.float64), tensor([True]))
 
     Raises
     ------
@@ -98,14 +98,34 @@ def _dtype(dtype: DType | None) -> np.dtype:
     return (dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
 
 
-def _sizes(size: tuple) -> tuple[int, ...]:
-    shape = _shape_argument(size, "size")
+def _floating(dtype: DType | None) -> np.dtype:
+    kind = _dtype(dtype)
+    if kind.kind != "f":
+        raise TypeError(
+            f"dtype: random fractions need a floating-point type, got {kind}; for whole numbers use randint"
+        )
+    return kind
+
+
+def _sizes(sizes: tuple, size: Any = None) -> tuple[int, ...]:
+    """``f(2, 3)``, ``f((2, 3))`` and ``f(size=(2, 3))`` mean the same."""
+    if size is not None:
+        if sizes:
+            raise TypeError("size: given twice, by position and by name")
+        sizes = (size,)
+    shape = _shape_argument(sizes, "size")
     if any(n < 0 for n in shape):
         raise ValueError(f"size: sizes are not negative, got {shape}")
     return shape
 
 
-def zeros(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *sizes: Any,
+    size: Any = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor of zeros.
 
     >>> import minicnn as mc
@@ -113,19 +133,31 @@ def zeros(*size: Any, dtype: DType | None = None, device: Any = None, requires_g
     minicnn.Size([2, 3])
     """
     require_cpu(device)
-    return Tensor(np.zeros(_sizes(size), _dtype(dtype)), requires_grad)
+    return Tensor(np.zeros(_sizes(sizes, size), _dtype(dtype)), requires_grad)
 
 
-def ones(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *sizes: Any,
+    size: Any = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor of ones."""
     require_cpu(device)
-    return Tensor(np.ones(_sizes(size), _dtype(dtype)), requires_grad)
+    return Tensor(np.ones(_sizes(sizes, size), _dtype(dtype)), requires_grad)
 
 
-def empty(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *sizes: Any,
+    size: Any = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor with whatever was in memory: to be filled."""
     require_cpu(device)
-    return Tensor(np.empty(_sizes(size), _dtype(dtype)), requires_grad)
+    return Tensor(np.empty(_sizes(sizes, size), _dtype(dtype)), requires_grad)
 
 
 def full(
@@ -184,7 +216,8 @@ def linspace(
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: DType | None = None,
     device: Any = None,
@@ -192,11 +225,12 @@ def rand(
 ) -> Tensor:
     """Uniform random numbers in [0, 1)."""
     require_cpu(device)
-    return Tensor((generator or default_generator).uniform(_sizes(size), _dtype(dtype)), requires_grad)
+    return Tensor((generator or default_generator).uniform(_sizes(sizes, size), _floating(dtype)), requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: DType | None = None,
     device: Any = None,
@@ -209,24 +243,50 @@ def randn(
     minicnn.Size([2, 3])
     """
     require_cpu(device)
-    return Tensor((generator or default_generator).normal(_sizes(size), _dtype(dtype)), requires_grad)
+    return Tensor((generator or default_generator).normal(_sizes(sizes, size), _floating(dtype)), requires_grad)
 
 
-def randint(*args: Any, generator: Generator | None = None, dtype: DType | None = None, device: Any = None) -> Tensor:
+def randint(
+    *bounds_and_size: Any,
+    low: int = 0,
+    high: int | None = None,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Random whole numbers: ``randint(high, size)`` or ``randint(low, high, size)``, ``high`` excluded. int64.
+
+    >>> import minicnn as mc
+    >>> mc.randint(3, 4, size=(2,))
+    tensor([3, 3])
 
     Raises
     ------
     ValueError : where there is no number in between. TypeError : for other arguments.
     """
     require_cpu(device)
-    if len(args) not in (2, 3) or not isinstance(args[-1], (tuple, list)):
+    given = list(bounds_and_size)
+    if size is None and given and isinstance(given[-1], (tuple, list)):
+        size = given.pop()
+    if len(given) == 2 and high is None:
+        low, high = given
+    elif len(given) == 1:
+        low, high = (0, given[0]) if high is None else (given[0], high)
+    if size is None or high is None or len(given) > 2:
         raise TypeError("randint: expected (high, size) or (low, high, size), with size a tuple")
-    low, high = (0, args[0]) if len(args) == 2 else args[:2]
+    low, high = (_whole(bound, name) for bound, name in ((low, "low"), (high, "high")))
     if low >= high:
         raise ValueError(f"high: no whole number from {low} below {high}")
-    array = (generator or default_generator).integers(int(low), int(high), _sizes((args[-1],)))
-    return Tensor(array if dtype is None else array.astype(as_dtype(dtype).numpy))
+    array = (generator or default_generator).integers(low, high, _sizes((size,)))
+    return Tensor(array if dtype is None else array.astype(as_dtype(dtype).numpy), requires_grad)
+
+
+def _whole(bound: Any, name: str) -> int:
+    if isinstance(bound, bool) or not isinstance(bound, (int, np.integer, Tensor)):
+        raise TypeError(f"{name}: expected a whole number, got {bound!r}")
+    return int(bound)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: DType | None = None, device: Any = None) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from ..autograd import Op, Tensor
-from .promotion import NUMBERS, promote, to_floating
+from .promotion import promote, to_floating
 
 Operand: TypeAlias = Tensor | bool | int | float
 
@@ -92,8 +92,8 @@ class Pow(Op):
 
 
 class Maximum(Op):
-    # y = max(a, b); a tie shares the gradient in halves
-    compare: ClassVar[np.ufunc] = np.greater
+    # y = max(a, b); a tie shares the gradient in halves, and beside a NaN both get it, as in torch
+    loses: ClassVar[np.ufunc] = np.less
     choose: ClassVar[np.ufunc] = np.maximum
 
     @classmethod
@@ -104,14 +104,15 @@ class Maximum(Op):
     @classmethod
     def backward(cls, ctx, grad_out):
         a, b = ctx.saved
-        half = np.where(a == b, grad_out.dtype.type(0.5), 0)
-        grad_a = grad_out * (cls.compare(a, b) + half) if ctx.needs_input_grad[0] else None
-        grad_b = grad_out * (cls.compare(b, a) + half) if ctx.needs_input_grad[1] else None
+        shared = np.where(a == b, grad_out / 2, grad_out)
+        zero = grad_out.dtype.type(0)
+        grad_a = np.where(cls.loses(a, b), zero, shared) if ctx.needs_input_grad[0] else None
+        grad_b = np.where(cls.loses(b, a), zero, shared) if ctx.needs_input_grad[1] else None
         return grad_a, grad_b
 
 
 class Minimum(Maximum):
-    compare = np.less
+    loses = np.greater
     choose = np.minimum
 
 
@@ -132,22 +133,27 @@ class Where(Op):
 
 
 class Clamp(Op):
-    # y = min(max(x, low), high),  dy/dx = 1 inside and on the bounds, 0 outside
+    # y = min(max(x, low), high),  dy/dx = 1 inside and on the bounds, 0 outside, where the bound has it; a bound may be None
     @staticmethod
-    def forward(ctx, x, *, low, high):
-        ctx.save(x)
-        ctx.low, ctx.high = low, high
+    def forward(ctx, x, low, high):
+        ctx.save(x, low, high)
         return np.clip(x, low, high)
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        inside = np.ones(x.shape, bool)
-        if ctx.low is not None:
-            inside &= x >= ctx.low
-        if ctx.high is not None:
-            inside &= x <= ctx.high
-        return grad_out * inside
+        x, low, high = ctx.saved
+        zero = grad_out.dtype.type(0)
+        inside = np.ones(grad_out.shape, bool)
+        grad_low = grad_high = None
+        if low is not None:
+            inside &= x >= low
+            wins = x < low if high is None else (x < low) & (low < high)
+            grad_low = np.where(wins, grad_out, zero)
+        if high is not None:
+            inside &= x <= high
+            wins = x > high if low is None else (x > high) | (high < low)
+            grad_high = np.where(wins, grad_out, zero)
+        return np.where(inside, grad_out, zero), grad_low, grad_high
 
 
 class Neg(Op):
@@ -292,7 +298,8 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> 
     if rounding_mode not in ("floor", "trunc"):
         raise ValueError(f"rounding_mode: expected None, 'floor' or 'trunc', got {rounding_mode!r}")
     a, b = (_array_of(x) for x in promote(input, other))
-    if a.dtype.kind != "f" and (b == 0).any():
+    _refuse_bool(a.dtype, "div with a rounding_mode")
+    if a.dtype.kind != "f" and np.any(b == 0):
         raise ZeroDivisionError("div: an integer tensor is divided by zero")
     with np.errstate(all="ignore"):
         if rounding_mode == "floor":
@@ -328,6 +335,7 @@ def remainder(input: Operand, other: Operand) -> Tensor:
     ZeroDivisionError : where whole numbers are divided by zero.
     """
     a, b = promote(input, other)
+    _refuse_bool(_dtype_of(a), "remainder")
     if _dtype_of(a).kind != "f" and np.any(_array_of(b) == 0):
         raise ZeroDivisionError("remainder: an integer tensor is divided by zero")
     return Remainder.apply(a, b)
@@ -341,6 +349,7 @@ def pow(input: Operand, exponent: Operand) -> Tensor:
     ValueError : for whole numbers with a negative exponent, as in torch.
     """
     a, b = promote(input, exponent)
+    _refuse_bool(_dtype_of(a), "pow")
     if _dtype_of(a).kind in "iu" and np.any(_array_of(b) < 0):
         raise ValueError("exponent: whole numbers to negative whole powers are not whole; convert with .float()")
     return Pow.apply(a, b)
@@ -379,7 +388,7 @@ def where(condition: Tensor, input: Operand | None = None, other: Operand | None
 
 
 def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None) -> Tensor:
-    """Limit to [min, max]; the gradient passes inside and on the bounds.
+    """Limit to [min, max], numbers or tensors; the gradient passes inside and on the bounds.
 
     >>> import minicnn as mc
     >>> mc.clamp(mc.tensor([-2.0, 0.5, 3.0]), 0, 1)
@@ -391,14 +400,10 @@ def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None)
     """
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max is needed")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        out = input if min is None else maximum(input, _as_tensor(min, input))
-        return out if max is None else minimum(out, _as_tensor(max, input))
-    bounds = [b for b in (min, max) if b is not None]
-    x, *promoted = promote(input, *bounds)
-    low = promoted.pop(0) if min is not None else None
-    high = promoted.pop(0) if max is not None else None
-    return Clamp.apply(x, low=low, high=high)
+    x, *bounds = promote(input, *[bound for bound in (min, max) if bound is not None])
+    low = bounds.pop(0) if min is not None else None
+    high = bounds.pop(0) if max is not None else None
+    return Clamp.apply(x, low, high)
 
 
 def neg(input: Tensor) -> Tensor:
@@ -410,6 +415,7 @@ def neg(input: Tensor) -> Tensor:
 
 def abs(input: Tensor) -> Tensor:
     """``|input|``; the derivative at 0 is 0."""
+    _refuse_bool(input._array.dtype, "abs")
     return Abs.apply(input)
 
 
@@ -538,13 +544,10 @@ def _array_of(x: Any) -> Any:
     return x._array if isinstance(x, Tensor) else x
 
 
+def _refuse_bool(dtype: np.dtype, what: str) -> None:
+    if dtype.kind == "b":
+        raise TypeError(f"input: {what} is not defined on bool tensors; convert with .long() or .float()")
+
+
 def _scaled(x: Operand, alpha: int | float) -> Operand:
     return mul(x, alpha) if isinstance(x, Tensor) else x * alpha
-
-
-def _as_tensor(x: Operand, like: Tensor) -> Tensor:
-    if isinstance(x, Tensor):
-        return x
-    if not isinstance(x, NUMBERS):
-        raise TypeError(f"expected a Tensor or a number, got {type(x).__name__}")
-    return Tensor(np.asarray(x, dtype=like._array.dtype))

@@ -13,11 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Tensor, is_grad_enabled
+from ..autograd import Op, Tensor, is_grad_enabled
 from ..random import Generator, default_generator
 from . import elementwise
-from .indexing import SetItem, as_index
+from .indexing import SetItem, as_index, write
 from .promotion import NUMBERS
+
+
+class Overwrite(Op):
+    # y = value, whatever x was: x stays in the graph, with a gradient of 0, as in torch
+    @staticmethod
+    def forward(ctx, x, value):
+        return value.copy()
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return np.zeros_like(grad_out), grad_out
 
 
 def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *sources: Any) -> Tensor:
@@ -46,6 +57,8 @@ def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *so
         before = Tensor(target._array.copy(order="K"))
         before._node, before._output_number = target._node, target._output_number
         result = compute(before)
+        if not result.requires_grad:
+            result = Overwrite.apply(before, result)
     else:
         result = compute(target)
     if result._array.shape != target._array.shape:
@@ -59,9 +72,19 @@ def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *so
     if recorded:
         if result._array.dtype != target._array.dtype:
             result = result.to(target.dtype)
+        retains, former = target._retains_grad, target._node
+        if retains and former is not None and former.retained:  # the gradient to keep is that of the new values
+            former.retained.pop(target._output_number)
         target._node, target._output_number = result._node, result._output_number
         target._leaf_requires_grad, target._retains_grad = False, False
+        if retains:
+            target.retain_grad()
     return target
+
+
+def _broadcasts_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    ends = zip(shape[::-1], wanted[::-1], strict=False)
+    return len(shape) <= len(wanted) and all(size in (1, target) for size, target in ends)
 
 
 def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], signature: str):
@@ -72,7 +95,7 @@ def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], sig
             # Floating point takes any other type: one pass, straight into the memory.
             with np.errstate(all="ignore"):
                 value = other._array if isinstance(other, Tensor) else other
-                if np.shape(value) and np.broadcast_shapes(np.shape(value), self._array.shape) != self._array.shape:
+                if not _broadcasts_to(np.shape(value), self._array.shape):
                     raise RuntimeError(
                         f"{name}: other of shape {np.shape(value)} does not broadcast to {tuple(self.shape)}"
                     )
@@ -150,10 +173,12 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     ------
     RuntimeError : as the other in-place operations. IndexError, ValueError : where index or value do not fit.
     """
-    where = as_index(index)
+    basic, gather = as_index(index, self.ndim)
     if is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in (self, value)):
         source = value.to(self.dtype) if isinstance(value, Tensor) else value
-        in_place(self, lambda x: SetItem.apply(x, source, index=where), "x[index] = value", value)
+        in_place(self, lambda x: SetItem.apply(x, source, *gather, basic=basic), "x[index] = value", value)
         return
-    self._array[where] = value._array if isinstance(value, Tensor) else value
+    index_arrays = tuple(part._array if isinstance(part, Tensor) else part for part in gather)
+    with np.errstate(all="ignore"):  # a NaN written into whole numbers is no warning, as in torch
+        write(self._array, basic, index_arrays, value._array if isinstance(value, Tensor) else value)
     self._bump_version("x[index] = value")

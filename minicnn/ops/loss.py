@@ -41,7 +41,9 @@ class WeightedNLL(Op):
         q, log_p = ctx.saved
         grad = -q if log_p is None else np.exp(log_p) * q.sum(axis=1, keepdims=True) - q
         grad_rows = grad_out[:, None] if grad_out.ndim else grad_out  # (n,) -> (n, 1)
-        return grad * (grad_rows * ctx.scale)
+        # Where every target was ignored the mean is 0 / 0, but nothing depends on the input: its gradient is 0.
+        scale = ctx.scale if np.isfinite(ctx.scale) else 0
+        return grad * (grad_rows * grad.dtype.type(scale))
 
 
 def cross_entropy(

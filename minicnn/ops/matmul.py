@@ -6,6 +6,8 @@ For Y = A B: grad_A = grad_Y B^T, grad_B = A^T grad_Y. Floating-point products r
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minicnn_kernels import backend_of
@@ -36,7 +38,7 @@ class Linear(Op):
     def forward(ctx, x, weight, bias):
         ctx.kernels = backend_of(x)
         ctx.save(x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
-        rows = x.reshape(-1, x.shape[-1])  # (..., in) -> (rows, in)
+        rows = _rows(x)  # (..., in) -> (rows, in)
         out = ctx.kernels.matmul(rows, weight.T)
         if bias is not None:
             out += bias
@@ -45,16 +47,21 @@ class Linear(Op):
     @staticmethod
     def backward(ctx, grad_out):
         x, weight = ctx.saved
-        grad_rows = grad_out.reshape(-1, grad_out.shape[-1])  # (..., out) -> (rows, out)
+        grad_rows = _rows(grad_out)  # (..., out) -> (rows, out)
         grad_x = grad_weight = grad_bias = None
         if weight is not None:
             grad_x = ctx.kernels.matmul(grad_rows, weight)
             grad_x = grad_x if grad_out.ndim == 2 else grad_x.reshape(*grad_out.shape[:-1], weight.shape[1])
         if x is not None:
-            grad_weight = ctx.kernels.matmul(grad_rows.T, x.reshape(-1, x.shape[-1]))
+            grad_weight = ctx.kernels.matmul(grad_rows.T, _rows(x))
         if ctx.needs_input_grad[2]:
             grad_bias = grad_rows.sum(axis=0)
         return grad_x, grad_weight, grad_bias
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    """(..., k) -> (rows, k), also where k is 0 and a -1 would have no meaning."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:

@@ -93,7 +93,9 @@ def batch_norm(
     ValueError : parameters that are not (c,), fewer than two values a channel in training, missing running statistics in
         evaluation. TypeError : tensors of different types.
     """
-    require_same_dtype("batch_norm", input=input, weight=weight, bias=bias, running_mean=running_mean)
+    require_same_dtype(
+        "batch_norm", input=input, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
+    )
     shapes = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     parameters = {name: None if t is None else tuple(t.shape) for name, t in shapes.items()}
     geometry.check_batch_norm(tuple(input.shape), parameters, training)

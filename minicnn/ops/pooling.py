@@ -20,12 +20,14 @@ class MaxPool2d(Op):
     def forward(ctx, x, *, window, ceil_mode):
         ctx.kernels = backend_of(x)
         ctx.shape, ctx.window, ctx.ceil_mode = x.shape, window, ceil_mode
-        out, ctx.winners = ctx.kernels.max_pool2d_forward(x, *window, ceil_mode)
+        out, winners = ctx.kernels.max_pool2d_forward(x, *window, ceil_mode)
+        ctx.save(winners)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        return ctx.kernels.max_pool2d_backward_input(grad_out, ctx.winners, ctx.shape, *ctx.window, ctx.ceil_mode)
+        (winners,) = ctx.saved
+        return ctx.kernels.max_pool2d_backward_input(grad_out, winners, ctx.shape, *ctx.window, ctx.ceil_mode)
 
 
 class AvgPool2d(Op):

@@ -68,7 +68,8 @@ def promote(*operands: Any, floating: bool = False) -> list[Any]:
     dtype = result_type(*operands)
     if floating and not dtype.is_floating_point:
         dtype = dtypes.get_default_dtype()
-    return [cast(x, dtype) if isinstance(x, Tensor) else np.asarray(x).astype(dtype.numpy)[()] for x in operands]
+    with np.errstate(over="ignore"):  # a number too large for the type is infinite there
+        return [cast(x, dtype) if isinstance(x, Tensor) else np.asarray(x).astype(dtype.numpy)[()] for x in operands]
 
 
 def to_floating(x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def normalize_dim(dim: int, ndim: int, name: str = "dim") -> int:
 
 def normalize_dims(dim: Dim, ndim: int) -> tuple[int, ...]:
     """The dimensions to reduce, counted from the front. Raises ValueError where one comes twice."""
-    if dim is None or dim == ():
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(ndim))
     dims = tuple(normalize_dim(d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
     if len(set(dims)) != len(dims):
@@ -57,7 +57,7 @@ class Sum(Op):
     @staticmethod
     def forward(ctx, x, *, dims, keepdim):
         ctx.shape, ctx.dims = x.shape, dims
-        return x.sum(axis=dims, keepdims=keepdim)
+        return x.sum(axis=dims, keepdims=keepdim, dtype=x.dtype)  # NumPy would widen int32
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -81,17 +81,34 @@ class Var(Op):
     # y = sum (x - mean)^2 / (m - correction),  dy/dx = 2 (x - mean) / (m - correction)
     @staticmethod
     def forward(ctx, x, *, dims, keepdim, correction):
-        ctx.save(x)
         ctx.dims = dims
         count = _count(x.shape, dims)
         ctx.divisor = x.dtype.type(builtins.max(count - correction, 0))
-        ctx.mean = x.sum(axis=dims, keepdims=True) / x.dtype.type(count)
-        return np.square(x - ctx.mean).sum(axis=dims, keepdims=keepdim) / ctx.divisor
+        mean = x.sum(axis=dims, keepdims=True) / x.dtype.type(count)
+        ctx.save(x, mean)
+        return np.square(x - mean).sum(axis=dims, keepdims=keepdim) / ctx.divisor
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        return _spread(grad_out * (2 / ctx.divisor), x.shape, ctx.dims) * (x - ctx.mean)
+        x, mean = ctx.saved
+        return _spread(grad_out * (2 / ctx.divisor), x.shape, ctx.dims) * (x - mean)
+
+
+class Std(Op):
+    # y = sqrt(var x),  dy/dx = (x - mean) / (y (m - correction)), and 0 where y = 0
+    @staticmethod
+    def forward(ctx, x, *, dims, keepdim, correction):
+        var = Var.forward(ctx, x, dims=dims, keepdim=keepdim, correction=correction)
+        x, mean = ctx._saved
+        out = np.sqrt(var)
+        ctx.save(x, mean, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, mean, out = ctx.saved
+        slope = np.where(out == 0, out, grad_out / (out * ctx.divisor))
+        return _spread(slope, x.shape, ctx.dims) * (x - mean)
 
 
 class Extremum(Op):
@@ -115,15 +132,17 @@ class Extremum(Op):
 class TakeAlong(Op):
     # y = x at one index along a dimension; the gradient goes to that element alone
     @staticmethod
-    def forward(ctx, x, *, indices, dim):
-        ctx.indices, ctx.dim, ctx.shape = indices, dim, x.shape
+    def forward(ctx, x, indices, *, dim):
+        ctx.dim, ctx.shape = dim, x.shape
+        ctx.save(indices)
         return np.take_along_axis(x, indices, axis=dim)
 
     @staticmethod
     def backward(ctx, grad_out):
+        (indices,) = ctx.saved
         grad = np.zeros(ctx.shape, grad_out.dtype)
-        np.put_along_axis(grad, ctx.indices, grad_out, axis=ctx.dim)
-        return grad
+        np.put_along_axis(grad, indices, grad_out, axis=ctx.dim)
+        return grad, None
 
 
 # ---- the public functions
@@ -176,14 +195,7 @@ def var(
     >>> x.var(), x.var(correction=0)
     (tensor(1.6667), tensor(1.2500))
     """
-    if isinstance(dim, bool):  # torch's var(unbiased)
-        dim, unbiased = None, dim
-    if unbiased is not None and correction is not None:
-        raise TypeError("var: give correction or unbiased, not both")
-    if correction is None:
-        correction = 1 if unbiased in (None, True) else 0
-    require_floating(input, "input", "var")
-    return Var.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim, correction=correction)
+    return _spread_of(Var, input, dim, unbiased, keepdim, correction)
 
 
 def std(
@@ -194,10 +206,15 @@ def std(
     *,
     correction: int | float | None = None,
 ) -> Tensor:
-    """The standard deviation over ``dim``: the square root of :func:`var`."""
-    from .elementwise import sqrt
+    """The standard deviation over ``dim``: the square root of :func:`var`, with the same arguments.
 
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    The gradient is 0 where the standard deviation is.
+
+    >>> import minicnn as mc
+    >>> mc.tensor([1.0, 2.0, 3.0]).std()
+    tensor(1.)
+    """
+    return _spread_of(Std, input, dim, unbiased, keepdim, correction)
 
 
 def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
@@ -245,19 +262,38 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether any element is nonzero."""
-    return Tensor(np.asarray(np.any(input._array, axis=normalize_dims(dim, input.ndim), keepdims=keepdim)))
+    """Whether any element is nonzero: a bool tensor (uint8 for uint8, as in torch)."""
+    return _truth(np.any, input, dim, keepdim)
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements are nonzero."""
-    return Tensor(np.asarray(np.all(input._array, axis=normalize_dims(dim, input.ndim), keepdims=keepdim)))
+    """Whether all elements are nonzero: a bool tensor (uint8 for uint8, as in torch)."""
+    return _truth(np.all, input, dim, keepdim)
 
 
 def _extremum(input: Tensor, dim: Dim, keepdim: bool, largest: bool) -> Tensor:
     dims = normalize_dims(dim, input.ndim)
     _refuse_empty(input, dims, "max" if largest else "min")
     return Extremum.apply(input, dims=dims, keepdim=keepdim, largest=largest)
+
+
+def _spread_of(
+    op: type[Op],
+    input: Tensor,
+    dim: Dim | bool,
+    unbiased: bool | None,
+    keepdim: bool,
+    correction: int | float | None,
+) -> Tensor:
+    name = op.__name__.lower()
+    if isinstance(dim, bool):  # torch's var(unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise TypeError(f"{name}: give correction or unbiased, not both")
+    if correction is None:
+        correction = 1 if unbiased in (None, True) else 0
+    require_floating(input, "input", name)
+    return op.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim, correction=correction)
 
 
 def _max_or_min(input: Tensor, dim: int | None, keepdim: bool, largest: bool) -> Any:
@@ -267,17 +303,22 @@ def _max_or_min(input: Tensor, dim: int | None, keepdim: bool, largest: bool) ->
     _refuse_empty(input, (axis,) if input.ndim else (), "max" if largest else "min")
     if input.ndim == 0:
         return ValuesAndIndices(Sum.apply(input, dims=(), keepdim=False), Tensor(np.zeros((), np.int64)))
-    indices = (np.argmax if largest else np.argmin)(input._array, axis=axis, keepdims=True)
-    values = TakeAlong.apply(input, indices=indices, dim=axis)
+    indices = Tensor((np.argmax if largest else np.argmin)(input._array, axis=axis, keepdims=True))
+    values = TakeAlong.apply(input, indices, dim=axis)
     if not keepdim:
         values, indices = values.squeeze(axis), indices.squeeze(axis)
-    return ValuesAndIndices(values, Tensor(indices))
+    return ValuesAndIndices(values, indices)
 
 
 def _arg(find: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     axis = None if dim is None or input.ndim == 0 else normalize_dim(dim, input.ndim)
     _refuse_empty(input, normalize_dims(dim, input.ndim), find.__name__)
     return Tensor(np.asarray(find(input._array, axis=axis, keepdims=keepdim), dtype=np.int64))
+
+
+def _truth(reduce: Any, input: Tensor, dim: Dim, keepdim: bool) -> Tensor:
+    out = np.asarray(reduce(input._array, axis=normalize_dims(dim, input.ndim), keepdims=keepdim))
+    return Tensor(out.astype(np.uint8) if input._array.dtype == np.uint8 else out)
 
 
 def _refuse_empty(input: Tensor, dims: tuple[int, ...], name: str) -> None:

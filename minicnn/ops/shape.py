@@ -238,7 +238,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     ------
     ValueError : for an empty list, and where the other sizes differ.
     """
-    tensors = _tensor_list(tensors, "cat")
+    tensors = promote(*_tensor_list(tensors, "cat"))
+    # torch lets tensor([]) stand for "nothing yet" beside tensors of any shape, and loops that collect results use it.
+    tensors = [x for x in tensors if tuple(x.shape) != (0,)] or tensors[:1]
     axis = normalize_dim(dim, tensors[0].ndim)
     first = tuple(tensors[0].shape)
     for i, x in enumerate(tensors):
@@ -251,7 +253,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             raise ValueError(
                 f"tensors[{i}]: cat along dim {dim} needs all other sizes equal, got shape {shape} beside {first}"
             )
-    return Cat.apply(*promote(*tensors), dim=axis)
+    return Cat.apply(*tensors, dim=axis)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
