@@ -226,16 +226,15 @@ def _gather(x, c_at, channels, window, first, n_pixels, patches):
                 # Of the taps j .. j + run - 1, those from `begin` to `end` lie on the image.
                 begin = min(max(-left, 0), run)
                 end = max(min(w - left, run), begin) if 0 <= y < h else begin
-                target = patches[at : at + run * channels]
-                source = x[((image * h + y) * w + left + begin) * c + c_at :] if end > begin else x[0:0]
-                for q in range(begin * channels):
-                    target[q] = 0
-                middle = target[begin * channels : end * channels]
-                for q in range(middle.size):
-                    middle[q] = source[q]
-                rest = target[end * channels :]
-                for q in range(rest.size):
-                    rest[q] = 0
+                if end - begin < run:
+                    target = patches[at : at + run * channels]
+                    for q in range(target.size):
+                        target[q] = 0
+                if end > begin:
+                    target = patches[at + begin * channels : at + end * channels]
+                    source = x[((image * h + y) * w + left + begin) * c + c_at :]
+                    for q in range(target.size):
+                        target[q] = source[q]
                 at += run * channels
         ox += 1
         if ox == w_out:
@@ -254,6 +253,7 @@ def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches,
     channels = c // groups
     k = window[5] * window[6] * channels
     size = filters.size // groups
+    add = ONE if bias.size > 0 else ZERO
     for first in range(start, stop, block):
         n_pixels = min(block, stop - first)
         if bias.size > 0:
@@ -282,7 +282,7 @@ def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches,
                 out_at,
                 c_out,
                 columns,
-                bias.size > 0,
+                add,
                 scratch,
             )
 
@@ -305,14 +305,12 @@ def _sum_blocks(start, stop, x, grad, window, sizes, sums, patches, packed, scra
                 source, source_at, row = patches, ZERO, k
             grad_at, sums_at = (first * groups + group) * o, group * k * o
             pack_rows(ZERO, panels, grad, grad_at, groups * o, n_pixels, o, columns, packed)
-            multiply(
-                k, o, n_pixels, source, source_at, ONE, row, packed, ZERO, sums, sums_at, o, columns, True, scratch
-            )
+            multiply(k, o, n_pixels, source, source_at, ONE, row, packed, ZERO, sums, sums_at, o, columns, ONE, scratch)
 
 
 @jit
 def _collect_weights(start, stop, sums, grad_weight):
-    """grad_weight[group, o, i, t] = sum over chunks of sums[chunk, group, (t, i), o], for rows start .. stop of (group, o)."""
+    """grad_weight[group, o, i, t] = sum over chunks of sums[chunk, group, (t, i), o]; start .. stop count (group, o)."""
     n_chunks = sums.shape[0]
     _, n_o, n_i, taps = grad_weight.shape
     for row in range(start, stop):

@@ -74,17 +74,17 @@ def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):
 
 @jit
 def multiply(m, n, k, a, a_at, a_row, a_col, packed, packed_at, c, c_at, c_row, columns, accumulate, scratch):
-    """C = A @ B, or C += A @ B: (m, k) @ (k, n) -> (m, n).
+    """C = A @ B, or with accumulate = 1 C += A @ B: (m, k) @ (k, n) -> (m, n).
 
     A[i, p] = a[a_at + i * a_row + p * a_col]; C[i, j] = c[c_at + i * c_row + j]; B's panels start at packed[packed_at].
     """
-    if k == 0 and not accumulate:
+    if k == 0 and accumulate == 0:
         for i in range(m):
             for j in range(n):
                 c[c_at + i * c_row + j] = 0
     for p in range(0, k, KC):
         depth = min(KC, k - p)
-        add = accumulate or p > 0
+        add = accumulate > 0 or p > 0
         i = 0
         while i < m:
             # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.

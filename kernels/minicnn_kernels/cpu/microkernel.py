@@ -74,50 +74,40 @@ def _tile_product(rows: int) -> Callable[..., None]:
     + j]. Nothing but these elements is read or written (of A also row 0 in place of the rows from n_rows on).
     """
     if DISABLED:
-
-        def tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):
-            columns = tile_columns(a.dtype)
-            for i in range(n_rows):
-                row = a[a_at + i * a_row :][: (k - 1) * a_col + 1 : a_col]
-                total = row @ b[b_at : b_at + k * columns].reshape(k, columns)  # (k,) @ (k, columns) -> (columns,)
-                target = c[c_at + i * c_row : c_at + i * c_row + columns]
-                target[:] = target + total if accumulate else total
-
-        return tile
+        return _plain_tile
 
     @intrinsic
     def tile(typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):
         size = types.int64
         signature = types.void(a, size, size, size, b, size, c, size, size, size, size, types.boolean)
-        lanes = SIMD.vector_bytes // (a.dtype.bitwidth // 8)
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
             a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate = args
-            arrays = [
-                context.make_array(kind)(context, builder, value)
-                for kind, value in zip(
-                    (signature.args[0], signature.args[4], signature.args[6]), (a, b, c), strict=True
-                )
-            ]
-            a_data, b_data, c_data = (array.data for array in arrays)
-            _emit(
-                builder,
-                rows,
-                ir.VectorType(
-                    a_data.type.pointee if lanes == 0 else context.get_value_type(signature.args[0].dtype), lanes
-                ),
-                (builder.gep(a_data, [a_at]), a_row, a_col),
-                builder.gep(b_data, [b_at]),
-                (builder.gep(c_data, [c_at]), c_row),
-                k,
-                n_rows,
-                accumulate,
+            a_data, b_data, c_data = (
+                context.make_array(signature.args[position])(context, builder, array).data
+                for position, array in ((0, a), (4, b), (6, c))
             )
+            a_start, b_start, c_start = (
+                builder.gep(data, [at]) for data, at in ((a_data, a_at), (b_data, b_at), (c_data, c_at))
+            )
+            number = signature.args[0].dtype
+            vector = ir.VectorType(context.get_value_type(number), SIMD.vector_bytes // (number.bitwidth // 8))
+            _emit(builder, rows, vector, (a_start, a_row, a_col), b_start, (c_start, c_row), k, n_rows, accumulate)
             return context.get_dummy_value()
 
         return signature, generate
 
     return tile
+
+
+def _plain_tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):
+    """The same in NumPy, for ``NUMBA_DISABLE_JIT=1``."""
+    columns = tile_columns(a.dtype)
+    for i in range(n_rows):
+        row = a[a_at + i * a_row :][: (k - 1) * a_col + 1 : a_col]
+        total = row @ b[b_at : b_at + k * columns].reshape(k, columns)  # (k,) @ (k, columns) -> (columns,)
+        target = c[c_at + i * c_row : c_at + i * c_row + columns]
+        target[:] = target + total if accumulate else total
 
 
 def _emit(
@@ -135,7 +125,7 @@ def _emit(
     a_start, a_row, a_col = a
     c_start, c_row = c
     size = ir.IntType(64)
-    align = vector.elements and _bytes(vector.element)  # arrays are aligned to their elements, not to vectors
+    align = 4 if isinstance(vector.element, ir.FloatType) else 8  # arrays are aligned to their elements, not to vectors
     vector_pointer = vector.as_pointer()
     spread = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
     contract = ("contract",)
@@ -201,10 +191,6 @@ def _emit(
                 with otherwise:
                     for place, total in zip(places, sums[i], strict=True):
                         builder.store(total, place, align=align)
-
-
-def _bytes(scalar: ir.Type) -> int:
-    return 4 if isinstance(scalar, ir.FloatType) else 8
 
 
 full_tile = _tile_product(SIMD.rows)
