@@ -31,7 +31,9 @@ app.command()(evaluate)
 app.command()(predict)
 app.command()(info)
 
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's own class, wherever this version of typer keeps click
+_UsageError: type[Exception] = typer.BadParameter.__mro__[
+    1
+]  # click's own class, wherever this version of typer keeps click
 
 
 def _version(wanted: bool) -> None:

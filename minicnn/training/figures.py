@@ -58,11 +58,11 @@ def save_misclassified(
     """
     images, columns = images[:36], min(6, len(images))
     rows = -(-len(images) // columns)
-    figure = _figure(1.5 * columns, 1.75 * rows)
+    figure = _figure(1.5 * columns, 1.85 * rows)
     for i, (image, label, prediction) in enumerate(zip(images, labels, predictions, strict=False)):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(image, cmap="gray", interpolation="nearest")
-        axes.set_title(f"{classes[label]}, not {classes[prediction]}", fontsize=8)
+        axes.set_title(f"{classes[label]}\ntaken for {classes[prediction]}", fontsize=7)
         axes.set_axis_off()
     _save(figure, path)
 

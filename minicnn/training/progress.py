@@ -43,60 +43,74 @@ def clock(seconds: float) -> str:
 
 
 class Speed:
-    """Images a second, and what is left at that speed, for a run that may have been resumed.
+    """Training images a second, over this process's steps so far.
 
-    The first step is left out of the speed: on a fresh installation it compiles the kernels.
+    Only the time from one step's end to the next one's counts: not the first step, which may compile kernels, and not
+    the evaluations.
+
+    >>> speed = Speed()
+    >>> for now in (100.0, 100.5, 101.0):
+    ...     speed.step(32, now)
+    >>> speed.rate
+    64.0
     """
 
-    def __init__(self, trainer: Trainer):
-        self.steps_per_epoch = len(trainer.train_loader)
-        self.started: float | None = None
-        self.images = 0
-        self.rate = 0.0
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._seconds = 0.0
+        self._images = 0
 
-    def update(self, trainer: Trainer, batch: int, now: float | None = None) -> None:
-        """Count a step of ``batch`` images that has just ended."""
-        now = time.perf_counter() if now is None else now
-        if self.started is None:
-            self.started = now
-            return
-        self.images += batch
-        self.rate = self.images / max(now - self.started, 1e-9)
+    def step(self, images: int, now: float) -> None:
+        """Count a step over ``images`` that has just ended."""
+        if self._last is not None:
+            self._seconds += now - self._last
+            self._images += images
+        self._last = now
 
-    def left(self, trainer: Trainer) -> float | None:
-        """Seconds until the last step; None while there is no speed yet. (Evaluations are not counted.)"""
-        if not self.rate:
-            return None
-        steps = trainer.epochs * self.steps_per_epoch - trainer.step
-        return steps * (trainer.train_loader.batch_size or 1) / self.rate
+    def pause(self) -> None:
+        """What comes now is no training."""
+        self._last = None
+
+    @property
+    def rate(self) -> float:
+        """Images a second; 0 while nothing has been measured."""
+        return self._images / self._seconds if self._seconds else 0.0
 
 
 class _Display(Callback):
     def __init__(self) -> None:
-        self._speed: Speed | None = None
+        self._speed = Speed()
         self._count = 0
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        self._speed = Speed(trainer)
         self._count = trainer.running.count
         self.line(HEADER)
         for record in trainer.history:  # a resumed run shows what was done before
             self.line(table_line(record, trainer.epochs))
 
     def on_step(self, trainer: Trainer) -> None:
-        assert self._speed is not None
-        self._speed.update(trainer, trainer.running.count - self._count)
+        self._speed.step(trainer.running.count - self._count, time.perf_counter())
         self._count = trainer.running.count
-        self.show(trainer, self._speed)
+        self.show(trainer)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
+        self._speed.pause()
         self._count = 0
         self.line(table_line(trainer.history[-1], trainer.epochs))
+
+    def status(self, trainer: Trainer) -> str:
+        """The loss, and once it is known the speed and the time that training needs at that speed."""
+        text = f"loss {trainer.running.loss:.4f}"
+        if rate := self._speed.rate:
+            batches = trainer.epochs * len(trainer.train_loader) - trainer.step
+            images = batches * (trainer.train_loader.batch_size or 1)
+            text += f"  {rate:,.0f} images/s  {clock(images / rate)} left"
+        return text
 
     def line(self, text: str) -> None:
         raise NotImplementedError
 
-    def show(self, trainer: Trainer, speed: Speed) -> None:
+    def show(self, trainer: Trainer) -> None:
         raise NotImplementedError
 
 
@@ -112,17 +126,13 @@ class PlainProgress(_Display):
     def line(self, text: str) -> None:
         print(text, file=self.file, flush=True)
 
-    def show(self, trainer: Trainer, speed: Speed) -> None:
+    def show(self, trainer: Trainer) -> None:
         now = time.monotonic()
         if now - self._last < self.every_seconds:
             return
         self._last = now
-        left = speed.left(trainer)
-        self.line(
-            f"{trainer.epoch + 1:>6}/{trainer.epochs:<2}  step {trainer.running.batches}/{speed.steps_per_epoch}, "
-            f"loss {trainer.running.loss:.4f}, {speed.rate:,.0f} images/s"
-            + (f", {clock(left)} left" if left is not None else "")
-        )
+        place = f"step {trainer.running.batches}/{len(trainer.train_loader)}"
+        self.line(f"{trainer.epoch + 1:>6}/{trainer.epochs:<2}  {place}  {self.status(trainer)}")
 
 
 class LiveProgress(_Display):
@@ -136,8 +146,7 @@ class LiveProgress(_Display):
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f} %  loss {task.fields[loss]}  {task.fields[rate]} images/s"),
-            TextColumn("{task.fields[left]} left"),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[status]}"),
             console=console,
             transient=True,
         )
@@ -148,19 +157,13 @@ class LiveProgress(_Display):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         super().on_train_begin(trainer)
-        self._task = self._progress.add_task("", total=len(trainer.train_loader), loss="-", rate="-", left="-:--")
+        status = "preparing the kernels (the very first time they are compiled)"
+        self._task = self._progress.add_task("", total=len(trainer.train_loader), status=status)
         self._describe(trainer)
         self._progress.start()
 
-    def show(self, trainer: Trainer, speed: Speed) -> None:
-        left = speed.left(trainer)
-        self._progress.update(
-            self._task,
-            completed=trainer.running.batches,
-            loss=f"{trainer.running.loss:.4f}",
-            rate=f"{speed.rate:,.0f}" if speed.rate else "-",
-            left="-:--" if left is None else clock(left),
-        )
+    def show(self, trainer: Trainer) -> None:
+        self._progress.update(self._task, completed=trainer.running.batches, status=self.status(trainer))
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         super().on_epoch_end(trainer)
