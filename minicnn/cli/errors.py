@@ -12,7 +12,7 @@ class UserError(Exception):
 def explain(error: BaseException) -> str | None:
     """The line for a user's mistake (or a full disk); None for an error of ours."""
     from ..data import DatasetError
-    from ..data.errors import ImageReadError
+    from ..data.errors import DownloadError, ImageReadError
     from ..training.digit_image import PictureError
     from ..training.nan_guard import NonFiniteLossError
     from ..training.run_folder import RunFolderError
@@ -20,6 +20,8 @@ def explain(error: BaseException) -> str | None:
 
     if isinstance(error, ImageReadError):
         return f"{error} (--skip-bad-images leaves such files out)"
+    if isinstance(error, DownloadError):
+        return f"{error} (with --data-root)"
     if isinstance(error, (UserError, CheckpointError, DatasetError, NonFiniteLossError, PictureError, RunFolderError)):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:

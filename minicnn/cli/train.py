@@ -96,11 +96,12 @@ def train(
 
     Ctrl-C finishes the step, saves everything and prints the command that continues the run.
     """
+    from ..data import DATASET_NAMES
     from ..training import RunFolder, TrainConfig
     from ..training.recipe import build_trainer, claim_threads, open_data, resume_run, start_run
 
     choices: dict[str, Any] = {
-        "data": str(Path(data).resolve()) if Path(data).is_dir() else data,
+        "data": str(Path(data).resolve()) if data not in DATASET_NAMES and Path(data).is_dir() else data,
         "data_root": str(data_root.resolve()) if data_root else None,
         "model": _model_name(model),
         "epochs": epochs,
@@ -176,9 +177,10 @@ def _fit(trainer: Trainer, run: RunFolder) -> int | None:
         except OSError as error:
             if disk_full(error) is None:
                 raise
+            kept = "The checkpoint before it is whole: free" if run.checkpoint.exists() else "Free"
             raise UserError(
-                f"the disk is full: {error.filename} could not be written. The checkpoint before it is whole: free "
-                f"some space, then continue with: minicnn train --resume {_quoted(run.path)}"
+                f"the disk is full: {error.filename} could not be written. {kept} some space, then continue with: "
+                f"minicnn train --resume {_quoted(run.path)}"
             ) from None
         finally:
             if isinstance(display, LiveProgress):

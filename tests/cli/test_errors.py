@@ -69,6 +69,17 @@ def test_unknown_data(fails, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_no_network(fails, monkeypatch):
+    from minicnn.data import DownloadError
+    from minicnn.training import recipe
+
+    def unreachable(*arguments, **options):
+        raise DownloadError("mnist: no mirror delivered it, put it into a folder of your own")
+
+    monkeypatch.setattr(recipe, "open_dataset", unreachable)
+    assert "put it into a folder of your own (with --data-root)" in fails("train", "--data", "mnist")
+
+
 def test_a_folder_without_images(fails, tmp_path):
     (tmp_path / "pictures" / "cats").mkdir(parents=True)
     assert "pictures" in fails("train", "--data", "pictures")

@@ -37,6 +37,7 @@ def images_folder(tmp_path_factory):
 
 
 def test_a_run_leaves_everything(run_here, tmp_path):
+    (tmp_path / "mnist10k").mkdir()  # a data set's name means the data set, whatever lies around
     code, out, err = run_here("train", *QUICK, pictures=True)
     assert (code, err) == (0, "")
     assert "matplotlib.pyplot" not in sys.modules  # whose global state belongs to the user
