@@ -144,11 +144,10 @@ def pool2d_output_shape(
     _require_positive("dilation", dilation)
     _require_not_negative("padding", padding)
     for axis in range(2):
-        extent = (kernel_size[axis] - 1) * dilation[axis] + 1
-        if 2 * padding[axis] > extent:
+        if 2 * padding[axis] > kernel_size[axis]:
             raise ValueError(
-                f"padding must be at most half of the window, or a window could lie on padding alone: along the "
-                f"{AXES[axis]} the window spans {extent} pixels and padding={padding[axis]}; use at most {extent // 2}"
+                f"padding must be at most half of kernel_size, or a window could lie on padding alone: along the {AXES[axis]}, "
+                f"kernel_size={kernel_size[axis]} and padding={padding[axis]}; use at most {kernel_size[axis] // 2}"
             )
     _window_positions("pooling", x_shape, kernel_size, stride, padding, dilation)
     h_out, w_out = (

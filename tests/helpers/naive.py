@@ -1,0 +1,137 @@
+"""Kernels as nested loops over single numbers, straight from the definitions: the oracle of the reference kernels.
+
+Slow, and independent of them on purpose: nothing here slices, pads or reshapes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+Pair = tuple[int, int]
+
+
+def taps(kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, oy: int, ox: int) -> Any:
+    """(number of the tap, y, x) for each tap of the window (oy, ox); y and x may lie outside the image."""
+    for i, j in itertools.product(range(kernel_size[0]), range(kernel_size[1])):
+        yield (
+            i * kernel_size[1] + j,
+            oy * stride[0] - padding[0] + i * dilation[0],
+            ox * stride[1] - padding[1] + j * dilation[1],
+        )
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Count the window positions one by one."""
+    positions = 0
+    while positions * stride + dilation * (kernel - 1) + 1 <= size + 2 * padding:
+        positions += 1
+    return positions
+
+
+def pool_size(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """The same; with ceil_mode one more window, if the last did not reach the end and the next starts on the image."""
+    positions = output_size(size, kernel, stride, padding, dilation)
+    reached = (positions - 1) * stride + dilation * (kernel - 1) + 1
+    if ceil_mode and reached < size + 2 * padding and positions * stride < size + padding:
+        positions += 1
+    return positions
+
+
+def conv2d(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, grad_out: np.ndarray | None, *window: Any, groups: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """out, grad_x, grad_weight, each product of the definition visited once. (The gradients for grad_out, or ones.)"""
+    n, _, h, w = x.shape
+    c_out, c_per_group, kh, kw = weight.shape
+    (sh, sw), (ph, pw), (dh, dw) = window
+    out = np.zeros((n, c_out, output_size(h, kh, sh, ph, dh), output_size(w, kw, sw, pw, dw)), x.dtype)
+    grad_x, grad_weight = np.zeros_like(x), np.zeros_like(weight)
+    for b, o, oy, ox in np.ndindex(out.shape):
+        g = 1.0 if grad_out is None else grad_out[b, o, oy, ox]
+        if bias is not None:
+            out[b, o, oy, ox] = bias[o]
+        for tap, y, z in taps((kh, kw), *window, oy, ox):
+            i, j = divmod(tap, kw)
+            if not (0 <= y < h and 0 <= z < w):
+                continue
+            for c in range(c_per_group):
+                channel = o // (c_out // groups) * c_per_group + c
+                out[b, o, oy, ox] += x[b, channel, y, z] * weight[o, c, i, j]
+                grad_x[b, channel, y, z] += g * weight[o, c, i, j]
+                grad_weight[o, c, i, j] += g * x[b, channel, y, z]
+    return out, grad_x, grad_weight
+
+
+def im2col(x: np.ndarray, kernel_size: Pair, *window: Any) -> np.ndarray:
+    """(n, c*kh*kw, h_out*w_out)"""
+    n, c, h, w = x.shape
+    (sh, sw), (ph, pw), (dh, dw) = window
+    h_out = output_size(h, kernel_size[0], sh, ph, dh)
+    w_out = output_size(w, kernel_size[1], sw, pw, dw)
+    cols = np.zeros((n, c * kernel_size[0] * kernel_size[1], h_out * w_out), x.dtype)
+    for b, channel, oy, ox in np.ndindex(n, c, h_out, w_out):
+        for tap, y, z in taps(kernel_size, *window, oy, ox):
+            if 0 <= y < h and 0 <= z < w:
+                cols[b, channel * kernel_size[0] * kernel_size[1] + tap, oy * w_out + ox] = x[b, channel, y, z]
+    return cols
+
+
+def max_pool2d(
+    x: np.ndarray,
+    grad_out: np.ndarray | None,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """out, grad_x; the first maximum wins, and the first NaN over everything."""
+    n, c, h, w = x.shape
+    h_out, w_out = (
+        pool_size(x.shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], ceil_mode) for a in range(2)
+    )
+    out, grad_x = np.full((n, c, h_out, w_out), -np.inf, x.dtype), np.zeros_like(x)
+    for b, channel, oy, ox in np.ndindex(out.shape):
+        best, place = -math.inf, None
+        for _, y, z in taps(kernel_size, stride, padding, dilation, oy, ox):
+            if 0 <= y < h and 0 <= z < w:
+                value = float(x[b, channel, y, z])
+                if place is None or value > best or (math.isnan(value) and not math.isnan(best)):
+                    best, place = value, (y, z)
+        out[b, channel, oy, ox] = best
+        if place is not None:
+            grad_x[b, channel, place[0], place[1]] += 1.0 if grad_out is None else grad_out[b, channel, oy, ox]
+    return out, grad_x
+
+
+def avg_pool2d(
+    x: np.ndarray,
+    grad_out: np.ndarray | None,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """out, grad_x."""
+    n, c, h, w = x.shape
+    h_out, w_out = (pool_size(x.shape[2 + a], kernel_size[a], stride[a], padding[a], 1, ceil_mode) for a in range(2))
+    out, grad_x = np.zeros((n, c, h_out, w_out), x.dtype), np.zeros_like(x)
+    for b, channel, oy, ox in np.ndindex(out.shape):
+        inside, counted = [], 0
+        for _, y, z in taps(kernel_size, stride, padding, (1, 1), oy, ox):
+            on_image = 0 <= y < h and 0 <= z < w
+            on_padding = -padding[0] <= y < h + padding[0] and -padding[1] <= z < w + padding[1]
+            if on_image:
+                inside.append((y, z))
+            counted += on_padding if count_include_pad else on_image
+        divisor = counted if divisor_override is None else divisor_override
+        for y, z in inside:
+            out[b, channel, oy, ox] += x[b, channel, y, z] / divisor
+            grad_x[b, channel, y, z] += (1.0 if grad_out is None else grad_out[b, channel, oy, ox]) / divisor
+    return out, grad_x
