@@ -71,8 +71,10 @@ def default_collate(batch: Sequence[Any]) -> Any:
 def default_convert(sample: Any) -> Any:
     """What a loader with ``batch_size=None`` does to a sample: NumPy arrays and scalars become tensors, the rest stays.
 
+    Tuples become lists, as in torch.
+
     >>> default_convert((np.arange(2), "a"))
-    (tensor([0, 1]), 'a')
+    [tensor([0, 1]), 'a']
     """
     if isinstance(sample, (np.ndarray, np.bool_, np.number)):
         array = np.asarray(sample)
@@ -82,7 +84,7 @@ def default_convert(sample: Any) -> Any:
     if isinstance(sample, tuple) and hasattr(sample, "_fields"):
         return type(sample)(*(default_convert(value) for value in sample))
     if isinstance(sample, tuple):
-        return tuple(default_convert(value) for value in sample)
+        return [default_convert(value) for value in sample]
     if isinstance(sample, Sequence) and not isinstance(sample, (str, bytes)):
         return _rebuild_sequence(sample, [default_convert(value) for value in sample])
     return sample

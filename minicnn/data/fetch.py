@@ -19,10 +19,16 @@ from .randomness import (
     SampleGenerators,
     SampleSource,
     drawing_from,
+    index_key,
     keyed_generator,
 )
 
 END = object()  # what reading an exhausted iterable data set gives
+
+TOO_SHORT = (
+    "DataLoader: the loaded state has {} batches behind it, but this loader only has {}; "
+    "was it saved with another data set or batch size?"
+)
 
 # A sample's index, and how often this epoch has drawn it before: sampling with replacement must not repeat the crop.
 Key = tuple[Any, int]
@@ -49,8 +55,9 @@ class MapFetcher:
         many = items_getter(self.dataset)
         if many is not None:
             # One call for all samples has one generator: the first sample's key and the batch's number make it.
-            source = SampleSource(epoch_seed, *keys[0])
-            with drawing_from(lambda: keyed_generator(source().initial_seed(), BATCH_STREAM, number)):
+            index, occurrence = keys[0]
+            generator = keyed_generator(epoch_seed, BATCH_STREAM, number, index_key(index), occurrence)
+            with drawing_from(lambda: generator):
                 samples = _telling(lambda: many(indices), f"fetching {_several(indices, number)}")
         else:
             samples = [self._sample(epoch_seed, number, key) for key in keys]
@@ -87,9 +94,15 @@ class IterableFetcher:
         with drawing_from(lambda: generator):
             if self._samples is None:
                 self._samples = iter(self.dataset)
-                for _ in itertools.islice(self._samples, skip * (self.batch_size or 1)):
-                    pass
+                self._pass_over(self._samples, skip)
             return self._next(self._samples, number)
+
+    def _pass_over(self, source: Iterator[Any], skip: int) -> None:
+        size = self.batch_size or 1
+        n = sum(1 for _ in itertools.islice(source, skip * size))
+        batches = n // size if self.drop_last else -(-n // size)
+        if batches < skip:
+            raise ValueError(TOO_SHORT.format(skip, batches))
 
     def _next(self, source: Iterator[Any], number: int) -> Any:
         samples = _telling(

@@ -21,7 +21,7 @@ from minicnn.random import Generator
 
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
-from .fetch import END, IterableFetcher, Key, MapFetcher
+from .fetch import END, TOO_SHORT, IterableFetcher, Key, MapFetcher
 from .randomness import ORDER_STREAM, draw_epoch_seed, drawing_from, index_key, keyed_generator
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, may_repeat
 from .workers import Promise, WorkerPool
@@ -214,10 +214,7 @@ class DataLoader:
             if number >= skip:
                 yield functools.partial(fetcher.fetch, seed, number, keys)
         if number + 1 < skip:
-            raise ValueError(
-                f"DataLoader: the loaded state has {skip} batches behind it, but this loader only has {number + 1}; "
-                "was it saved with another data set or batch size?"
-            )
+            raise ValueError(TOO_SHORT.format(skip, number + 1))
 
 
 class _Epoch:
@@ -232,7 +229,7 @@ class _Epoch:
         self._promises: deque[Promise] = deque()
         if self._pool is not None:
             self._ahead = (loader.prefetch_factor or 1) * len(self._pool.threads)
-            self._context = contextvars.copy_context()  # grad mode and back end are the consumer's, in workers too
+            self._context = contextvars.copy_context()  # the back end is the consumer's choice, in workers too
             self._dismiss = weakref.finalize(self, _dismiss, self._promises, self._pool if self._own_pool else None)
             self._dismiss.atexit = False
             self._fill()

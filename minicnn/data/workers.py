@@ -53,13 +53,13 @@ class Promise:
         """If no worker has begun, none will."""
         self._work = None
 
-    def keep(self, failed_start: BaseException | None) -> None:
-        """Called by the worker: do the work and remember what came of it."""
+    def keep(self, failed_start: str) -> None:
+        """Called by the worker: do the work and remember what came of it; or that the worker is not fit for any."""
         work = self._work
         if work is not None:
             try:
-                if failed_start is not None:
-                    raise failed_start
+                if failed_start:
+                    raise RuntimeError(failed_start)
                 self._value = self._context.run(work)
             except BaseException as error:
                 self._error = error
@@ -114,13 +114,13 @@ def _work(
     info: WorkerInfo | None,
 ) -> None:
     _here.info = info
-    failed_start: BaseException | None = None
+    reason = ""
     if init_fn is not None:
         try:
             init_fn(worker)
         except BaseException as error:
-            error.add_note(f"DataLoader: worker_init_fn({worker}) failed")
-            failed_start = error
+            # Only its text: an error that was raised holds the frames of those it was raised to, their loader included.
+            reason = f"DataLoader: worker_init_fn({worker}) failed: {type(error).__name__}: {error}"
     while (promise := todo.get()) is not None:
-        promise.keep(failed_start)
+        promise.keep(reason)
         del promise  # a batch must not stay alive while this thread waits for the next

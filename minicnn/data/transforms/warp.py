@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-
 _BLOCK_PIXELS = 1 << 13
 
 
