@@ -89,8 +89,8 @@ def _transfer(url: str, output: Any, stall_seconds: float) -> None:
         with open(output, "wb") as file:
             _transfer(url, file, stall_seconds)
         return
-    request = urllib.request.Request(url, headers={"User-Agent": "minicnn"})
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "minicnn"})
         response = urllib.request.urlopen(request, timeout=stall_seconds)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _TransferError(_reason(error)) from error

@@ -103,11 +103,10 @@ def test_mutated_bytes_raise_that_error_or_read_as_declared(data, packed, cut, e
     mutated = bytes(mutated[: max(len(mutated) - cut, 0)] if cut % 2 else mutated) + extra
     try:
         result = read(mutated)
-    except IDXFormatError as error:
-        assert str(error)
-    else:
-        plain = gzip.decompress(mutated) if mutated[:2] == b"\x1f\x8b" else mutated
-        assert len(plain) == 4 + 4 * result.ndim + result.nbytes
+    except IDXFormatError:
+        return
+    plain = gzip.decompress(mutated) if mutated[:2] == b"\x1f\x8b" else mutated
+    assert len(plain) == 4 + 4 * result.ndim + result.nbytes
 
 
 def peak_memory(do):

@@ -381,11 +381,10 @@ class Broken(Dataset):
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_an_error_is_raised_in_the_consumer_as_it_was_and_names_the_sample(workers):
-    got = []
+    iterator = iter(DataLoader(Broken(), 3, num_workers=workers))
+    assert [next(iterator).tolist() for _ in range(2)] == [[0, 1, 2], [3, 4, 5]]
     with pytest.raises(ZeroDivisionError, match="sample seven") as caught:
-        for batch in DataLoader(Broken(), 3, num_workers=workers):
-            got.append(batch.tolist())
-    assert got == [[0, 1, 2], [3, 4, 5]]
+        next(iterator)
     assert str(caught.value) == "sample seven"
     assert caught.value.__notes__ == ["DataLoader: fetching sample 7 (batch 2)"]
 
@@ -422,7 +421,7 @@ def test_timeout():
             release.wait(20)
             return index
 
-    with pytest.raises(RuntimeError, match="DataLoader timed out after 0.05 seconds waiting for batch 0"):
+    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.05 seconds waiting for batch 0"):
         list(DataLoader(Slow(), num_workers=1, timeout=0.05))
     release.set()
 
@@ -576,8 +575,16 @@ def test_an_abandoned_epoch_is_not_continued_unasked():
 
 @pytest.mark.parametrize(
     "state",
-    [{}, None, {"epoch_seed": 1}, {"epoch_seed": None, "position": 2}, {"epoch_seed": -1, "position": 0}]
-    + [{"epoch_seed": 1, "position": -1}, {"epoch_seed": "1", "position": 0}, {"epoch_seed": 1 << 64, "position": 0}],
+    [
+        {},
+        None,
+        {"epoch_seed": 1},
+        {"epoch_seed": None, "position": 2},
+        {"epoch_seed": -1, "position": 0},
+        {"epoch_seed": 1, "position": -1},
+        {"epoch_seed": "1", "position": 0},
+        {"epoch_seed": 1 << 64, "position": 0},
+    ],
 )
 def test_a_wrong_state_is_refused(state):
     with pytest.raises(ValueError, match=r"state: expected what DataLoader.state_dict\(\) returns"):
