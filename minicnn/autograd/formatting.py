@@ -88,7 +88,7 @@ class _Form:
         if values.size == 0:
             return
         smallest, largest = np.abs(values).min(), np.abs(values).max()
-        if largest / smallest > 1000 or largest > 1e8 or smallest < 1e-4:
+        if largest > 1000 * smallest or largest > 1e8 or smallest < 1e-4:
             self.pattern, self.point = "{:.4e}", ""
         elif (values != np.ceil(values)).any():
             self.pattern, self.point = "{:.4f}", ""

@@ -218,7 +218,9 @@ class Tensor:
     def data(self) -> Tensor:
         """The same memory without the graph. As in torch, changes through it escape the version check: prefer
         ``detach()``."""
-        return Tensor(self._array)
+        out = Tensor(self._array)
+        self._version_cell.exported = out._version_cell.exported = True
+        return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -341,6 +343,7 @@ class Tensor:
         """
         if self.requires_grad and not force:
             raise RuntimeError("numpy(): this tensor requires grad; use tensor.detach().numpy()")
+        self._version_cell.exported = True
         return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

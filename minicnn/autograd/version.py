@@ -12,12 +12,15 @@ from __future__ import annotations
 class VersionCell:
     """Counts the in-place changes of one storage, and remembers what made the last one."""
 
-    __slots__ = ("last_writer", "value", "viewed")
+    __slots__ = ("exported", "last_writer", "value", "viewed")
 
     def __init__(self) -> None:
         self.value = 0
         self.last_writer = ""
         self.viewed = False  # whether a second tensor has ever shared this storage
+        self.exported = (
+            False  # whether a NumPy array outside, or ``.data``, may look at the memory: it has to stay there
+        )
 
     def bump(self, writer: str) -> None:
         self.value += 1

@@ -33,7 +33,8 @@ def tensor(
 
     Raises
     ------
-    ValueError : nested lists of uneven lengths. TypeError : a type that tensors do not have.
+    ValueError : nested lists of uneven lengths. TypeError : a type that tensors do not have. OverflowError : a number
+        outside the whole-number type asked for.
     """
     require_cpu(device)
     array = np.array(_to_array(data, None if dtype is None else as_dtype(dtype)), order="C")
@@ -45,7 +46,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     require_cpu(device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    return Tensor(_to_array(data, None if dtype is None else as_dtype(dtype)))
+    return _sharing(_to_array(data, None if dtype is None else as_dtype(dtype)))
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
@@ -64,7 +65,13 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"ndarray: expected a NumPy array, got {type(ndarray).__name__}")
-    return Tensor(ndarray)
+    return _sharing(ndarray)
+
+
+def _sharing(array: np.ndarray) -> Tensor:
+    out = Tensor(array)
+    out._version_cell.exported = True  # the memory is not the framework's own: it cannot re-lay it
+    return out
 
 
 def _to_array(data: Any, dtype: DType | None) -> np.ndarray:
@@ -81,11 +88,21 @@ def _to_array(data: Any, dtype: DType | None) -> np.ndarray:
         except ValueError:
             raise ValueError(f"data: nested lists have to be of even lengths, got {data!r:.80}") from None
         typed = isinstance(first, (Tensor, np.ndarray, np.generic))
-        if (array.dtype.kind == "f" and not typed) or (array.size == 0 and dtype is None):
-            array = array.astype(dtypes.get_default_dtype().numpy)
-        elif array.dtype.kind == "O":
+        if array.dtype.kind == "O":
             raise TypeError(f"data: expected numbers, got {type(first).__name__} in {data!r:.80}")
+        if dtype is None and (array.size == 0 or (array.dtype.kind == "f" and not typed)):
+            dtype = dtypes.get_default_dtype()
+        elif dtype is not None and dtype.category == 1:
+            _check_range(array, dtype)
     return array if dtype is None else array.astype(dtype.numpy, copy=False)
+
+
+def _check_range(array: np.ndarray, dtype: DType) -> None:
+    """Python numbers that a whole-number type cannot hold are refused, not wrapped."""
+    bounds = np.iinfo(dtype.numpy)
+    outside = ~((array >= bounds.min) & (array <= bounds.max))
+    if outside.any():
+        raise OverflowError(f"data: {array[outside].ravel()[0]} is outside {dtype}, {bounds.min} to {bounds.max}")
 
 
 def _lists(data: Any) -> Any:

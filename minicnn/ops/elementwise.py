@@ -62,7 +62,7 @@ class Div(Op):
     def backward(ctx, grad_out):
         a, b = ctx.saved
         grad_a = grad_out / b
-        return grad_a, None if a is None else -grad_a * (a / b)
+        return grad_a, None if a is None else -grad_out * (a / b / b)
 
 
 class Pow(Op):
@@ -85,7 +85,7 @@ class Pow(Op):
                 grad_a = grad_out * (a + a)
             else:
                 # The first factor is 0 where b = 0, and there a^(b-1) may be infinite: 0, not NaN.
-                grad_a = np.where(b == 0, 0, grad_out * b * np.power(a, b - 1)).astype(grad_out.dtype, copy=False)
+                grad_a = np.where(b == 0, 0, grad_out * (b * np.power(a, b - 1))).astype(grad_out.dtype, copy=False)
         if out is not None:
             grad_b = grad_out * np.where((a == 0) & (b >= 0), 0, out * np.log(a)).astype(grad_out.dtype, copy=False)
         return grad_a, grad_b
@@ -168,7 +168,7 @@ class Neg(Op):
 
 
 class Abs(Op):
-    # y = |x|,  dy/dx = sign(x), 0 at 0
+    # y = |x|,  dy/dx = sign(x), 0 at 0 (and at NaN, as in torch)
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
@@ -177,7 +177,7 @@ class Abs(Op):
     @staticmethod
     def backward(ctx, grad_out):
         (x,) = ctx.saved
-        return grad_out * np.sign(x)
+        return grad_out * ((x > 0).astype(x.dtype) - (x < 0))
 
 
 class Exp(Op):
@@ -269,13 +269,15 @@ def sub(input: Operand, other: Operand, *, alpha: int | float = 1) -> Tensor:
 
     Raises
     ------
-    TypeError : for two bool tensors, as in torch; use ``logical_xor`` or ``~``.
+    TypeError : for bools on either side, as in torch; use ``!=`` or ``~``.
     """
-    a, b = promote(input, other if alpha == 1 else _scaled(other, alpha))
-    if _dtype_of(a).kind == "b":
+    if any(
+        x._array.dtype.kind == "b" if isinstance(x, Tensor) else isinstance(x, (bool, np.bool_)) for x in (input, other)
+    ):
         raise TypeError(
-            "subtraction of bool tensors is not defined; use != for 'exclusive or', or convert with .long()"
+            "subtraction of bools is not defined; use != for 'exclusive or', ~ for 'not', or convert with .long()"
         )
+    a, b = promote(input, other if alpha == 1 else _scaled(other, alpha))
     return Sub.apply(a, b)
 
 
@@ -324,7 +326,7 @@ class Remainder(Op):
     @staticmethod
     def backward(ctx, grad_out):
         a, b = ctx.saved
-        return grad_out, None if a is None else -grad_out * np.floor(a / b)
+        return grad_out, None if a is None else -grad_out * np.floor_divide(a, b)
 
 
 def remainder(input: Operand, other: Operand) -> Tensor:

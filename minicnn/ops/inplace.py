@@ -124,13 +124,21 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
         wanted = src.expand(tuple(self.shape))
     except ValueError as error:
         raise RuntimeError(f"src: copy_ into shape {tuple(self.shape)}: {error}") from None
-    return in_place(self, lambda x: wanted.to(self.dtype), "copy_", src)
+    source = wanted.to(self.dtype)
+    return in_place(
+        self, lambda x: Overwrite.apply(x, source) if is_grad_enabled() and x.requires_grad else source, "copy_", src
+    )
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Every element set to ``value``. Returns the tensor."""
+    """Every element set to ``value``. Returns the tensor.
+
+    Raises
+    ------
+    OverflowError : for a whole number outside the tensor's type.
+    """
     number = value.item() if isinstance(value, Tensor) else value
-    return in_place(self, lambda x: Tensor(np.full(self._array.shape, number).astype(self._array.dtype)), "fill_")
+    return in_place(self, lambda x: Tensor(np.full(x.shape, number, x._array.dtype)), "fill_")
 
 
 def zero_(self: Tensor) -> Tensor:

@@ -52,7 +52,8 @@ class Expand(Op):
 
     @staticmethod
     def forward(ctx, x, *, shape):
-        return np.broadcast_to(x, shape)
+        # NumPy guards repeated elements against writing; where nothing is repeated there is nothing to guard.
+        return x[...] if x.shape == shape else np.broadcast_to(x, shape)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -126,15 +127,16 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 
     Raises
     ------
-    RuntimeError : where the memory order does not allow it and other tensors look at the same memory; ``reshape`` copies.
+    RuntimeError : where the memory order does not allow it and others (tensors, NumPy arrays) look at the same memory;
+        ``reshape`` copies.
     """
     sizes = _resolve_shape(input.numel(), _shape_argument(shape, "shape"), input.shape)
     array = input._array
     if not array.flags.c_contiguous and not np.may_share_memory(array.reshape(sizes), array):
-        if input._version_cell.viewed:
+        if input._version_cell.viewed or input._version_cell.exported:
             raise RuntimeError(
                 f"view: shape {sizes} cannot be seen in this memory order (shape {tuple(array.shape)}, strides "
-                f"{input.stride()}) without a copy, and other tensors share the memory; use reshape()"
+                f"{input.stride()}) without a copy, and others share the memory; use reshape()"
             )
         input._array = np.ascontiguousarray(array)
     return Reshape.apply(input, shape=sizes)
