@@ -76,7 +76,10 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).with_name("cpu").glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    build = [version("numba"), version("llvmlite"), version("numpy"), sys.version, os.environ.get("MINICNN_SIMD", "")]
+    settings = sorted(
+        (name, value) for name, value in os.environ.items() if name == "MINICNN_SIMD" or name.startswith("NUMBA_")
+    )  # (NUMBA_BOUNDSCHECK=1, say, makes other code)
+    build = [*map(version, ("numba", "llvmlite", "numpy")), sys.version, settings]
     digest.update(repr(build).encode())
     return digest.hexdigest()[:16]
 

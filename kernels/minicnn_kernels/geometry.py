@@ -97,7 +97,7 @@ def conv2d_output_shape(
     """
     _require_dims("x", x_shape, ("n", "c_in", "h", "w"), "add a batch axis to a single image with x.unsqueeze(0)")
     _require_dims("weight", weight_shape, ("c_out", "c_in/groups", "kh", "kw"))
-    n, c_in, h, w = x_shape
+    n, c_in, _, w = x_shape
     c_out, c_per_group, kh, kw = weight_shape
     _require_positive("stride", stride)
     _require_positive("dilation", dilation)
@@ -112,7 +112,7 @@ def conv2d_output_shape(
         )
     if c_per_group * groups != c_in:
         hint = ""
-        if w == c_per_group * groups and h != c_in:
+        if w == c_per_group * groups:
             hint = "; x seems to have its channels last: bring them forward with x.permute(0, 3, 1, 2)"
         raise ValueError(
             f"x has {c_in} channels, but weight expects {c_per_group * groups} (weight.shape[1] * groups = "
@@ -146,8 +146,9 @@ def pool2d_output_shape(
     for axis in range(2):
         if 2 * padding[axis] > kernel_size[axis]:
             raise ValueError(
-                f"padding must be at most half of kernel_size, or a window could lie on padding alone: along the {AXES[axis]}, "
-                f"kernel_size={kernel_size[axis]} and padding={padding[axis]}; use at most {kernel_size[axis] // 2}"
+                "padding must be at most half of kernel_size, or a window could lie on padding alone: along the "
+                f"{AXES[axis]}, kernel_size={kernel_size[axis]} and padding={padding[axis]}; "
+                f"use at most {kernel_size[axis] // 2}"
             )
     _window_positions("pooling", x_shape, kernel_size, stride, padding, dilation)
     h_out, w_out = (

@@ -33,7 +33,8 @@ def test_elements_are_numbered_in_logical_order(backend):
 
 
 @given(
-    st.lists(st.integers(0, 9), min_size=1, max_size=4), st.floats(0, 1), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1),
+    st.lists(st.integers(0, 9), min_size=1, max_size=4), st.floats(0, 1),
+    st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1),
     st.sampled_from(DTYPES), st.sampled_from(ORDERS), st.integers(1, 3),
 )  # fmt: skip
 def test_cpu_equals_reference(shape, p, seed, offset, dtype, order, threads):

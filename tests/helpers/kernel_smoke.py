@@ -1,0 +1,108 @@
+"""Every compiled kernel once against its reference, on small odd shapes: a script for processes with another environment.
+
+python -m tests.helpers.kernel_smoke        prints the name of the vector width and the folder of the compile cache
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import compile_cache_status, cpu, reference, threads
+
+DTYPES = (np.float32, np.float64)
+
+
+def compare(name: str, *arguments: Any, terms: int = 1) -> Any:
+    """Run both back ends and compare everything they return; give back the reference's."""
+    actual, expected = getattr(cpu, name)(*arguments), getattr(reference, name)(*arguments)
+    for one, other in zip(
+        actual if isinstance(actual, tuple) else (actual,),
+        expected if isinstance(expected, tuple) else (expected,),
+        strict=True,
+    ):
+        assert one.shape == other.shape, (name, one.shape, other.shape)
+        assert one.dtype == other.dtype, (name, one.dtype, other.dtype)
+        eps = float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else 0.0
+        tolerance = 64 * eps * math.sqrt(terms)  # rounding of a sum of `terms` numbers of size 1, with a margin
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance, err_msg=f"{name} {one.dtype}")
+    return expected
+
+
+def check_convolutions(rng: np.random.Generator, dtype: Any) -> None:
+    cases = [
+        ((2, 3, 7, 6), (5, 3, 3, 2), (1, 1), (1, 2), (1, 1), 1),
+        ((2, 4, 9, 8), (34, 2, 3, 3), (2, 1), (1, 0), (1, 2), 2),
+        ((1, 33, 4, 5), (7, 33, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+        ((2, 5, 6, 6), (5, 1, 3, 3), (2, 2), (1, 1), (1, 1), 5),
+    ]
+    for x_shape, weight_shape, *window in cases:
+        x, weight = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(weight_shape).astype(dtype)
+        bias = rng.standard_normal(weight_shape[0]).astype(dtype)
+        out = compare("conv2d_forward", x, weight, bias, *window, terms=300)
+        grad_out = rng.standard_normal(out.shape).astype(dtype)
+        compare("conv2d_backward_input", grad_out, weight, x_shape, *window, terms=300)
+        compare("conv2d_backward_weight", grad_out, x, weight_shape, *window, terms=300)
+        compare("conv2d_backward_bias", grad_out, terms=100)
+        cols = compare("im2col", x, weight_shape[2:], *window[:3])
+        compare("col2im", cols, x_shape[2:], weight_shape[2:], *window[:3], terms=10)
+
+
+def check_matrix_products(rng: np.random.Generator, dtype: Any) -> None:
+    for m, k, n in ((1, 9, 5), (3, 17, 70), (31, 5, 34), (9, 400, 33), (5, 12, 200)):
+        a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+        compare("matmul", a, b, terms=k)
+        compare("matmul", np.asfortranarray(a), np.asfortranarray(b), terms=k)
+
+
+def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
+    x, grad = rng.standard_normal((2, 2, 5, 7, 6)).astype(dtype)
+    window = (3, 2), (2, 2), (1, 1), (1, 1), True
+    out, saved = compare("max_pool2d_forward", x, *window)
+    compare("max_pool2d_backward_input", out, saved, x.shape, *window, terms=4)
+    window = (3, 2), (2, 2), (1, 1), True, False, None
+    out = compare("avg_pool2d_forward", x, *window, terms=6)
+    compare("avg_pool2d_backward_input", out, x.shape, *window, terms=6)
+    weight, bias = rng.standard_normal((2, 5)).astype(dtype)
+    out, mean, var, inv_std = compare("batch_norm_forward_train", x, weight, bias, 1e-3, terms=10)
+    compare("batch_norm_forward_eval", x, mean, var, weight, None, 1e-3, terms=10)
+    compare("batch_norm_backward_train", grad, x, weight, mean, inv_std, terms=100)
+    compare("batch_norm_backward_eval", grad, x, None, mean, inv_std, terms=100)
+    compare("relu_backward_input", grad, compare("relu_forward", x))
+    compare("dropout_backward_input", compare("dropout_forward", x, 0.3, 2**40 + 5, 2**33), 0.3, 1, 2)
+    compare("philox_words", 2**63 + 9, 2**40, 41)
+    state = np.abs(rng.standard_normal((4, 5, 3))).astype(dtype)
+    for arguments in (
+        ("sgd_update", state[1], None, 0.1, 0.0, 0.0, 0.1, False, False, False),
+        ("sgd_update", state[1], state[2], 0.1, 0.9, 0.1, 0.1, True, True, False),
+        ("adam_update", state[1], state[2], state[3], None, 2, 0.1, 0.9, 0.99, 1e-8, 0.1, True, False),
+        ("adam_update", state[1], state[2], state[3], state[1] * 2, 2, 0.1, 0.9, 0.99, 1e-8, 0.1, False, True),
+    ):
+        name, grad, *rest = arguments
+        results = []
+        for backend in (cpu, reference):
+            own = [state[0].copy()] + [value.copy() if isinstance(value, np.ndarray) else value for value in rest]
+            getattr(backend, name)(own[0], grad, *own[1:])
+            results.append([value for value in own if isinstance(value, np.ndarray)])
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_allclose(one, other, rtol=64 * np.finfo(dtype).eps, atol=1e-30)
+
+
+def main() -> None:
+    """Run everything with two threads."""
+    threads.set_num_threads(2)
+    for dtype in DTYPES:
+        rng = np.random.default_rng(0)
+        check_convolutions(rng, dtype)
+        check_matrix_products(rng, dtype)
+        check_the_rest(rng, dtype)
+    from minicnn_kernels.cpu.microkernel import SIMD
+
+    print(SIMD.name)
+    print(compile_cache_status().folder)
+
+
+if __name__ == "__main__":
+    main()

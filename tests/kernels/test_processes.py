@@ -1,0 +1,80 @@
+"""The compiled kernels in other circumstances: vector widths, no compiler, checked bounds, a read-only install."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minicnn_kernels
+
+ROOT = Path(__file__).parents[2]
+
+
+def smoke(kernels: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run every kernel once in a process of its own."""
+    path = os.pathsep.join([str(ROOT), str(kernels or Path(minicnn_kernels.__file__).parents[1])])
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "MINICNN_SIMD"))}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.helpers.kernel_smoke"],
+        env=variables | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def outcome(run: subprocess.CompletedProcess[str]) -> list[str]:
+    assert run.returncode == 0, run.stderr[-3000:]
+    return run.stdout.splitlines()
+
+
+@pytest.mark.parametrize("simd", ["avx512", "avx2", "generic"])
+def test_every_vector_width(simd):
+    assert outcome(smoke(MINICNN_SIMD=simd))[0] == simd
+
+
+def test_unknown_vector_width():
+    assert (
+        "environment variable MINICNN_SIMD: 'mmx' is none of avx512, avx2, generic" in smoke(MINICNN_SIMD="mmx").stderr
+    )
+
+
+def test_without_the_compiler():
+    """As a learner would step through it."""
+    outcome(smoke(NUMBA_DISABLE_JIT="1"))
+
+
+@pytest.mark.slow
+def test_with_checked_bounds():
+    """(The tiles, which are written in LLVM IR, are not seen by this: test_microkernel.py has them.)"""
+    outcome(smoke(NUMBA_BOUNDSCHECK="1"))
+
+
+@pytest.mark.slow
+def test_read_only_install(tmp_path):
+    """Nothing is written beside the sources, and a second process finds what the first compiled."""
+    install = tmp_path / "site"
+    shutil.copytree(
+        Path(minicnn_kernels.__file__).parent, install / "minicnn_kernels", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for folder in (*install.rglob("*"), install):
+        folder.chmod(0o555 if folder.is_dir() else 0o444)
+    before = sorted(install.rglob("*"))
+    cache = tmp_path / "cache"
+    try:
+        folder = Path(outcome(smoke(install, MINICNN_CACHE_DIR=str(cache)))[1])
+        assert folder.is_relative_to(cache)
+        compiled = sorted((path.name, path.stat().st_mtime_ns) for path in folder.rglob("*.nbc"))
+        assert compiled
+        outcome(smoke(install, MINICNN_CACHE_DIR=str(cache)))
+        assert sorted((path.name, path.stat().st_mtime_ns) for path in folder.rglob("*.nbc")) == compiled
+        assert sorted(install.rglob("*")) == before
+    finally:
+        for folder in (install, *install.rglob("*")):
+            folder.chmod(0o755)
