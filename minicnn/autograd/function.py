@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from . import anomaly
+from . import anomaly, tracing
 from .grad_mode import is_grad_enabled, no_grad
 from .op import Context, Op, record
 from .tensor import Tensor
@@ -91,6 +91,8 @@ class Function(Op):
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
+        if tracing.state.tracer is not None:
+            tracing.state.tracer.opaque(f"a custom Function, {cls.__name__}")
         recording = is_grad_enabled()
         ctx = FunctionContext(
             cls.__name__, tuple([recording and isinstance(a, Tensor) and a.requires_grad for a in args])

@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import anomaly
+from . import anomaly, tracing
 from .grad_mode import is_grad_enabled
 from .tensor import Tensor
 from .version import VersionCell
@@ -165,6 +165,8 @@ class Op:
         if True in needs:
             record(cls, ctx, args, outputs, line)
             ctx.seal([a for a in args if isinstance(a, Tensor)] + list(outputs))
+        if tracing.state.tracer is not None:
+            tracing.state.tracer.operation(cls, args, options, outputs)
         return outputs[0] if single else outputs
 
 

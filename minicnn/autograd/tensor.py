@@ -16,6 +16,7 @@ import numpy as np
 
 from ..device import CPU
 from ..dtypes import as_dtype
+from . import tracing
 from .formatting import format_tensor
 from .version import VersionCell
 
@@ -341,6 +342,7 @@ class Tensor:
         RuntimeError : where the tensor requires grad, since changes made in NumPy would not be seen: ``detach()`` first
             (``force=True`` does it for you).
         """
+        _note_read(self, "numpy()")
         if self.requires_grad and not force:
             raise RuntimeError("numpy(): this tensor requires grad; use tensor.detach().numpy()")
         self._version_cell.exported = True
@@ -351,15 +353,18 @@ class Tensor:
 
     def item(self) -> bool | int | float:
         """The one element as a Python number."""
+        _note_read(self, "item()")
         if self._array.size != 1:
             raise RuntimeError(f"item(): only a tensor of one element has one, this has shape {tuple(self.shape)}")
         return self._array.item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
+        _note_read(self, "tolist()")
         return self._array.tolist()
 
     def __bool__(self) -> bool:
+        _note_read(self, "bool()")
         if self._array.size != 1:
             raise RuntimeError(f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use .any() or .all()")
         return bool(self._array.item())
@@ -371,6 +376,7 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
+        _note_read(self, "an index")
         if self._array.dtype.kind not in "iub":
             raise TypeError(f"only integer tensors of one element can be an index, got {self.dtype}")
         return int(self.item())
@@ -386,6 +392,7 @@ class Tensor:
         return (self[i] for i in range(len(self._array)))
 
     def __contains__(self, value: Any) -> bool:
+        _note_read(self, "in")
         return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
 
     def __hash__(self) -> int:
@@ -411,6 +418,12 @@ class Tensor:
         if self._node is not None:
             raise RuntimeError("pickle: only leaves can be stored; use detach()")
         return _rebuild, (type(self), self._array, self._leaf_requires_grad, dict(self.__dict__))
+
+
+def _note_read(tensor: Tensor, how: str) -> None:
+    """Tell a listening tracer that numbers leave the graph here."""
+    if tracing.state.tracer is not None:
+        tracing.state.tracer.read(tensor, how)
 
 
 def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:

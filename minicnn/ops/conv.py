@@ -136,6 +136,8 @@ def _named_padding(
         return x, (0, 0)
     if padding != "same":
         raise ValueError(f"padding: expected an integer, a pair, 'valid' or 'same', got {padding!r}")
+    if x.ndim != 4 or weight.ndim != 4:
+        return x, (0, 0)  # the check of the shapes that follows says what is wrong
     if stride != (1, 1):
         raise ValueError(f"padding: 'same' is for stride 1, got stride {stride}; give the padding as numbers")
     total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]

@@ -18,9 +18,9 @@ from .promotion import require_floating
 class Dropout(Op):
     # y = x m / (1 - p), m a mask of 0 and 1;  dL/dx = g m / (1 - p)
     @staticmethod
-    def forward(ctx, x, *, p, seed, offset):
+    def forward(ctx, x, *, p, generator):
         ctx.kernels = backend_of(x)
-        ctx.draw = p, seed, offset
+        ctx.draw = p, *generator.reserve(x.size)
         return ctx.kernels.dropout_forward(x, *ctx.draw)
 
     @staticmethod
@@ -55,9 +55,8 @@ def dropout(
     require_floating(input, "input", "dropout")
     if not training or p == 0:
         return input
-    seed, offset = (generator or default_generator).reserve(input.numel())
 
     def drop(x: Tensor) -> Tensor:
-        return Dropout.apply(x, p=float(p), seed=seed, offset=offset)
+        return Dropout.apply(x, p=float(p), generator=generator or default_generator)
 
     return in_place(input, drop, "dropout(inplace=True)") if inplace else drop(input)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Op, Tensor, is_grad_enabled
+from ..autograd import Op, Tensor, is_grad_enabled, tracing
 from ..random import Generator, default_generator
 from . import elementwise
 from .indexing import SetItem, as_index, write
@@ -41,6 +41,12 @@ def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *so
     RuntimeError : for a leaf that requires grad, a recorded change of shared memory, and a result of another shape or
         of a type that cannot be written here.
     """
+    if tracing.state.tracer is not None:
+        return tracing.state.tracer.in_place(target, compute, name, sources, _write)
+    return _write(target, compute, name, *sources)
+
+
+def _write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *sources: Any) -> Tensor:
     recorded = is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in (target, *sources))
     if recorded:
         if target.is_leaf and target.requires_grad:
@@ -91,7 +97,7 @@ def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], sig
     def operate(self: Tensor, other: Any, **options: Any) -> Tensor:
         simple = not options and isinstance(other, (Tensor, *NUMBERS))
         needs = is_grad_enabled() and (self.requires_grad or (isinstance(other, Tensor) and other.requires_grad))
-        if simple and not needs and self._array.dtype.kind == "f":
+        if simple and not needs and self._array.dtype.kind == "f" and tracing.state.tracer is None:
             # Floating point takes any other type: one pass, straight into the memory.
             with np.errstate(all="ignore"):
                 value = other._array if isinstance(other, Tensor) else other
@@ -186,6 +192,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         source = value.to(self.dtype) if isinstance(value, Tensor) else value
         in_place(self, lambda x: SetItem.apply(x, source, *gather, basic=basic), "x[index] = value", value)
         return
+    if tracing.state.tracer is not None:
+        tracing.state.tracer.opaque("x[index] = value")
     index_arrays = tuple(part._array if isinstance(part, Tensor) else part for part in gather)
     with np.errstate(all="ignore"):  # a NaN written into whole numbers is no warning, as in torch
         write(self._array, basic, index_arrays, value._array if isinstance(value, Tensor) else value)

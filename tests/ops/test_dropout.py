@@ -1,0 +1,109 @@
+"""Dropout: the statistics and the determinism of its mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from tests.helpers.oracle import check_gradients, compare
+
+F = mc.nn.functional
+
+
+def generator(seed=0):
+    return mc.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [mc.float32, mc.float64])
+def test_mask_statistics(p, dtype):
+    n = 100_000
+    out = F.dropout(mc.ones(n, dtype=dtype), p, generator=generator()).numpy()
+    kept = out != 0
+    np.testing.assert_array_equal(out[kept], np.asarray(1 / (1 - p), out.dtype))
+    deviation = (p * (1 - p) / n) ** 0.5
+    assert abs(kept.mean() - (1 - p)) < 4 * deviation
+    # Neighbours are independent: the share of pairs both kept is (1 - p)^2.
+    for step in (1, 4, 5):
+        assert abs((kept[step:] & kept[:-step]).mean() - (1 - p) ** 2) < 6 * deviation
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (3, 5), (2, 3, 4, 5), (0, 3)])
+@pytest.mark.parametrize("dtype", [mc.float32, mc.float64])
+def test_forward_and_backward_use_the_same_mask(shape, dtype):
+    x = mc.randn(shape, dtype=dtype, requires_grad=True)
+    out = F.dropout(x, 0.5)
+    cotangent = mc.randn(shape, dtype=dtype)
+    out.backward(cotangent)
+    scale = np.where(out.detach().numpy() != 0, 2, 0)
+    np.testing.assert_array_equal(out.detach().numpy(), x.detach().numpy() * scale)
+    np.testing.assert_array_equal(x.grad.numpy(), cotangent.numpy() * scale)
+
+
+def test_gradcheck():
+    x = np.random.default_rng(0).standard_normal((3, 5))
+    check_gradients(lambda m, x: F.dropout(x, 0.4, generator=generator(3)), x)
+
+
+def test_the_mask_is_a_function_of_the_generator():
+    x = mc.ones(1000)
+    first = F.dropout(x, generator=generator(1))
+    assert mc.equal(first, F.dropout(x, generator=generator(1)))
+    assert not mc.equal(first, F.dropout(x, generator=generator(2)))
+    g = generator(1)
+    F.dropout(x, generator=g)
+    assert not mc.equal(first, F.dropout(x, generator=g))
+    mc.manual_seed(5)
+    a = F.dropout(x)
+    mc.manual_seed(5)
+    assert mc.equal(a, F.dropout(x))
+
+
+def test_the_mask_does_not_depend_on_back_end_threads_memory_order_or_type():
+    x = mc.ones(2, 8, 33, 35)
+    expected = F.dropout(x, 0.3, generator=generator(7)).numpy() != 0
+    before = mc.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            mc.set_num_threads(threads)
+            np.testing.assert_array_equal(F.dropout(x, 0.3, generator=generator(7)).numpy() != 0, expected)
+    finally:
+        mc.set_num_threads(before)
+    with mc.use_backend("reference"):
+        np.testing.assert_array_equal(F.dropout(x, 0.3, generator=generator(7)).numpy() != 0, expected)
+    channels_last = mc.from_numpy(np.moveaxis(np.ones((2, 33, 35, 8), np.float32), -1, 1))
+    np.testing.assert_array_equal(F.dropout(channels_last, 0.3, generator=generator(7)).numpy() != 0, expected)
+    np.testing.assert_array_equal(F.dropout(x.double(), 0.3, generator=generator(7)).numpy() != 0, expected)
+
+
+def test_the_edges_of_p():
+    x = np.array([1.0, -2.0, np.nan, np.inf])
+    compare(lambda m, x: m.nn.functional.dropout(x, 0.0), x)
+    compare(lambda m, x: m.nn.functional.dropout(x, 1.0), x)
+    compare(lambda m, x: m.nn.functional.dropout(x, 0.7, training=False), x)
+    y = mc.ones(3)
+    assert F.dropout(y, training=False) is y
+
+
+def test_in_place():
+    x = mc.ones(1000)
+    expected = F.dropout(x, generator=generator(1))
+    out = F.dropout(x, inplace=True, generator=generator(1))
+    assert out is x
+    assert mc.equal(x, expected)
+    w = mc.ones(1000, requires_grad=True)
+    y = w * 1
+    assert F.dropout(y, inplace=True, generator=generator(1)) is y
+    y.sum().backward()
+    assert mc.equal(w.grad, expected)
+
+
+def test_errors():
+    for p in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=f"p: a probability of dropping is between 0 and 1, got {p}"):
+            F.dropout(mc.ones(2), p)
+    with pytest.raises(TypeError, match=r"input: dropout needs floating point, got minicnn.int64"):
+        F.dropout(mc.tensor([1, 2]))
+    with pytest.raises(RuntimeError, match=r"dropout\(inplace=True\): a leaf"):
+        F.dropout(mc.ones(2, requires_grad=True), inplace=True)
