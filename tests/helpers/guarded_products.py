@@ -1,0 +1,85 @@
+"""Matrix products in memory that is fenced in: run as a script, since a stray access kills the process.
+
+Each operand ends just before a page that may not be touched, or begins just after one, and every byte that is not the
+operand's is poison: NaN to read, and looked at again afterwards. NumPy in float64 is the oracle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import mmap
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.cpu import gemm
+from minicnn_kernels.cpu.microkernel import SIMD, tile_columns
+
+PAGE = mmap.PAGESIZE
+POISON = -12345.678
+_maps: list[mmap.mmap] = []  # kept: their memory is protected, and must not be handed back
+
+
+def fenced(values: np.ndarray, at_end: bool) -> np.ndarray:
+    """A flat copy that touches a forbidden page at its end or at its start."""
+    size = -(-max(1, values.nbytes) // PAGE) * PAGE
+    memory = mmap.mmap(-1, size + 2 * PAGE)
+    _maps.append(memory)
+    whole = np.frombuffer(memory, np.uint8)
+    address = whole.ctypes.data
+    libc = ctypes.CDLL(None, use_errno=True)
+    for page in (address, address + PAGE + size):
+        if libc.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) != 0:
+            raise OSError(ctypes.get_errno(), "mprotect")
+    start = PAGE + (size - values.nbytes if at_end else 0)
+    array = whole[start : start + values.nbytes].view(values.dtype)
+    array[:] = values.reshape(-1)
+    return array
+
+
+def check_product(
+    rng: np.random.Generator, dtype: Any, m: int, n: int, k: int, transposed: bool, add: int, at_end: bool
+) -> None:
+    """C (m, n) in rows three longer than n; A row-major or transposed; B packed from rows or from columns."""
+    columns = tile_columns(np.dtype(dtype))
+    a, b, c = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), (m, n)))
+    a_flat = fenced(a.T.copy() if transposed else a, at_end)
+    a_row, a_col = (1, m) if transposed else (k, 1)
+    panels = gemm.n_panels(n, np.dtype(dtype))
+    packed = fenced(np.full(panels * k * columns, np.nan, dtype), at_end)
+    if transposed:
+        gemm.pack_columns(0, panels, fenced(b.T.copy(), at_end), 0, k, k, n, columns, packed)
+    else:
+        gemm.pack_rows(0, panels, fenced(b, at_end), 0, n, k, n, columns, packed)
+    wide = np.full((m, n + 3), POISON, dtype)
+    wide[:, :n] = c if add else np.nan
+    c_flat = fenced(wide.reshape(-1)[: wide.size - 3 if m else 0], at_end)  # the last row ends with its last number
+    scratch = fenced(np.full(SIMD.rows * columns, np.nan, dtype), at_end)
+    gemm.multiply(m, n, k, a_flat, 0, a_row, a_col, packed, 0, c_flat, 0, n + 3, columns, add, scratch)
+    result = np.append(c_flat, np.full(3 if m else 0, POISON, dtype)).reshape(m, n + 3)
+    expected = a.astype(np.float64) @ b.astype(np.float64) + (c if add else 0)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(result[:, :n], expected, rtol=16 * eps, atol=16 * eps * (k + 1) ** 0.5 * 4)
+    np.testing.assert_array_equal(result[:, n:], np.full((m, 3), POISON, dtype))
+
+
+def main() -> None:
+    """Every tail of every dimension, both dtypes, both sides of the fence."""
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        columns = tile_columns(np.dtype(dtype))
+        for m in range(SIMD.rows + SIMD.few_rows + 2):
+            for n, k in itertools.product((1, columns - 1, columns, columns + 1), (0, 1, 7)):
+                for transposed, at_end in itertools.product((False, True), repeat=2):
+                    check_product(rng, dtype, m, n, k, transposed, (m + n + k) % 2, at_end)
+        for n in range(1, 2 * columns + 2):
+            check_product(rng, dtype, SIMD.rows + 1, n, 3, False, n % 2, True)
+        for k in (gemm.KC - 1, gemm.KC, gemm.KC + 1, 2 * gemm.KC + 5):
+            for add in (0, 1):
+                check_product(rng, dtype, SIMD.rows + 1, columns + 1, k, True, add, True)
+    print("untouched")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The register tiles, which write LLVM IR and which no bounds check sees: no byte outside the operands is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicnn_kernels.cpu import gemm
+from minicnn_kernels.cpu.microkernel import SIMDS, tile_columns
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
+@pytest.mark.parametrize("simd", ["", *SIMDS])
+def test_nothing_outside_the_operands_is_touched(simd):
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.guarded_products"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "MINICNN_SIMD": simd},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, (
+        f"exit status {run.returncode}\n{run.stderr[-3000:]}"
+    )  # -11: a protected page was touched
+    assert run.stdout.strip() == "untouched"
+
+
+def test_the_fence_bites():
+    """The test of the test: one element beyond the end must kill the process."""
+    code = "import numpy as np; from tests.helpers.guarded_products import fenced; a = fenced(np.zeros(5), True); "
+    for end, status in (("a.ctypes.data + 32", 0), ("a.ctypes.data + 40", -11)):
+        run = subprocess.run(
+            [sys.executable, "-c", f"{code}import ctypes; ctypes.c_double.from_address({end}).value"],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            capture_output=True,
+            check=False,
+        )
+        assert run.returncode == status
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_packing(dtype):
+    """Panels as wide as a tile, the last one filled up with zeros."""
+    k, columns = 20, tile_columns(np.dtype(dtype))
+    n = columns + 3
+    b = np.arange(k * n, dtype=dtype).reshape(k, n)
+    expected = np.zeros((2, k, columns), dtype)
+    expected[0], expected[1, :, :3] = b[:, :columns], b[:, columns:]
+    for pack, memory, stride in ((gemm.pack_rows, b, n), (gemm.pack_columns, b.T.copy(), k)):
+        packed = np.full(expected.size, np.nan, dtype)
+        pack(0, 2, memory.reshape(-1), 0, stride, k, n, columns, packed)
+        np.testing.assert_array_equal(packed.reshape(expected.shape), expected)
