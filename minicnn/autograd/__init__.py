@@ -122,7 +122,7 @@ def _require_grads(inputs: list[Tensor]) -> None:
 
 
 def _as_list(tensors: Any) -> list:
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
 
 
 def _refuse_create_graph(create_graph: bool) -> None:

@@ -55,16 +55,11 @@ def run_backward(
         else:
             captured[leaf, 0] = grad
 
-    for (target, number), grad in zip(targets, grads, strict=True):
-        arrive(target, number, grad, False)
-    for target, _ in targets:
-        if isinstance(target, Tensor) and uses[target] == 0:
-            finish(target)
-
-    for node in nodes:
+    def visit(node: Node) -> None:
+        """Run one rule. (A function, so that its arrays are gone before the next.)"""
         grad_outs = [_leave(node, i, pending, captured) for i in range(len(node.outputs))]
         if node not in needed:
-            continue
+            return
         if any(g is not None for g in grad_outs):
             grad_outs = [
                 np.zeros(shape, dtype) if g is None else g
@@ -75,15 +70,15 @@ def run_backward(
             if anomaly.is_enabled():
                 anomaly.check_backward(node.op.__name__, grad_outs, grad_ins, node.line)
             kept = node.ctx._saved or ()
-            for i, (edge, grad_in) in enumerate(zip(node.edges, grad_ins, strict=True)):
-                if edge is None or grad_in is None:
+            for i, (edge, grad) in enumerate(zip(node.edges, grad_ins, strict=True)):
+                if edge is None or grad is None:
                     continue
                 target, number, shape, dtype = edge
                 # Ours to change and to keep: it owns its memory, and neither the rule's argument nor a kept array is it.
-                ours = workspace.owns(grad_in) and not any(grad_in is a for a in (*grad_outs, *kept))
-                ours = ours and sum(grad_in is g for g in grad_ins) == 1
-                fitted = _unbroadcast(grad_in, shape, node, i).astype(dtype, copy=False)
-                arrive(target, number, fitted, ours or (fitted is not grad_in and workspace.owns(fitted)))
+                ours = workspace.owns(grad) and not any(grad is a for a in (*grad_outs, *kept))
+                ours = ours and sum(grad is g for g in grad_ins) == 1
+                fitted = _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
+                arrive(target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))
         if not retain_graph:
             node.ctx.release()
         for edge in node.edges:
@@ -91,6 +86,15 @@ def run_backward(
                 uses[edge[0]] -= 1
                 if uses[edge[0]] == 0:
                     finish(edge[0])
+
+    for (target, number), grad in zip(targets, grads, strict=True):
+        arrive(target, number, grad, False)
+    for target, _ in targets:
+        if isinstance(target, Tensor) and uses[target] == 0:
+            finish(target)
+
+    for node in nodes:
+        visit(node)
     return [captured[place] for place in places or ()]
 
 
