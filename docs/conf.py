@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_for_filename
+from pygments.lexers import TextLexer, get_lexer_for_filename
+from pygments.util import ClassNotFound
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
@@ -68,10 +69,14 @@ def write_source_pages(app, error):
         return
     for path in sorted(linked):
         text = (ROOT / path).read_text(encoding="utf-8")
+        try:
+            lexer = get_lexer_for_filename(path)
+        except ClassNotFound:  # the licences
+            lexer = TextLexer()
         formatter = HtmlFormatter(full=True, title=path, linenos="inline", lineanchors="L", anchorlinenos=True)
         page = Path(app.outdir, "source", path + ".html")
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(highlight(text, get_lexer_for_filename(path), formatter), encoding="utf-8")
+        page.write_text(highlight(text, lexer, formatter), encoding="utf-8")
 
 
 def setup(app):

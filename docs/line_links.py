@@ -1,7 +1,7 @@
 """Keep the links to lines of the sources right: ``python docs/line_links.py`` mends those that have moved.
 
-A link such as ``[`class Conv2d(Op)`](../minicnn/ops/conv.py#L28)`` quotes a piece of the line that it leads to. When the
-file changes, the quotation says where the line is now. ``tests/docs/test_links.py`` fails while a link is out of date.
+A link such as ``[`class Conv2d(Op)`](../minicnn/ops/conv.py#L28)`` quotes a piece of the line that it leads to, which no
+other line of the file has. When the file changes, the quotation says where the line is now. ``tests/docs/test_links.py`` fails while a link is out of date.
 """
 
 import re
@@ -31,13 +31,13 @@ def pages() -> list[Path]:
 
 
 def line_links(page: Path) -> Iterator[LineLink]:
-    """The links of a page to lines. ``right_line`` is the nearest line with the quotation; None where there is none."""
+    """The links of a page to lines. ``right_line`` is the one line with the quotation; None where there is not just one."""
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         quotation, path, number = match[1], match[2], int(match[3])
         target = (page.parent / path).resolve()
         lines = target.read_text(encoding="utf-8").splitlines() if target.is_file() else []
         found = [i for i, line in enumerate(lines, start=1) if quotation in line]
-        right = min(found, key=lambda i: abs(i - number), default=None)
+        right = found[0] if len(found) == 1 else None
         yield LineLink(page, match.start(), match.end(), quotation, target, number, right)
 
 
@@ -48,7 +48,7 @@ def mend() -> list[str]:
         text = page.read_text(encoding="utf-8")
         for link in reversed(list(line_links(page))):
             if link.right_line is None:
-                lost.append(f"{page.name}: `{link.quotation}` is not in {link.target}")
+                lost.append(f"{page.name}: `{link.quotation}` is in none or several lines of {link.target}")
             elif link.right_line != link.line:
                 old = text[link.start : link.end]
                 new = old.replace(f"#L{link.line})", f"#L{link.right_line})")
