@@ -1,7 +1,8 @@
 """Keep the links to lines of the sources right: ``python docs/line_links.py`` mends those that have moved.
 
 A link such as ``[`class Conv2d(Op)`](../minicnn/ops/conv.py#L28)`` quotes a piece of the line that it leads to, which no
-other line of the file has. When the file changes, the quotation says where the line is now. ``tests/docs/test_links.py`` fails while a link is out of date.
+other line of the file has. When the file changes, the quotation says where the line is now.
+``tests/docs/test_links.py`` fails while a link is out of date.
 """
 
 import re

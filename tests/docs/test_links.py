@@ -34,7 +34,8 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_links_to_lines_quote_them(page):
     moved = [
-        f"`{link.quotation}` is not at {link.target.relative_to(ROOT)}:{link.line}, but at {link.right_line or 'no line, or at several'}"
+        f"`{link.quotation}` is not at {link.target.relative_to(ROOT)}:{link.line}, "
+        f"but at {link.right_line or 'none or several lines'}"
         for link in line_links(page)
         if link.right_line != link.line
     ]
