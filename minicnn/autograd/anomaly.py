@@ -76,8 +76,8 @@ def check_forward(name: str, inputs: Iterable[object], outputs: Iterable[object]
         raise RuntimeError(f"{name} made the first NaN in its forward pass, called at {line}")
 
 
-def check_backward(name: str, grads_in: Iterable[object], grads_out: Iterable[object], line: str | None) -> None:
-    """Raise if this operation's backward turned numbers into NaN."""
-    if has_nan(grads_out) and not has_nan(grads_in):
+def check_backward(name: str, given: Iterable[object], grads_out: Iterable[object], line: str | None) -> None:
+    """Raise if this operation's backward turned numbers (gradients, and what it kept) into NaN."""
+    if has_nan(grads_out) and not has_nan(given):
         where = line or "a line that was not recorded: run the forward pass inside detect_anomaly() too"
         raise RuntimeError(f"{name} made the first NaN in its backward pass; its forward was called at {where}")

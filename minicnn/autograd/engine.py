@@ -65,11 +65,11 @@ def run_backward(
                 np.zeros(shape, dtype) if g is None else g
                 for g, (shape, dtype) in zip(grad_outs, node.outputs, strict=True)
             ]
+            kept = node.ctx._saved or ()
             with np.errstate(all="ignore"):
                 grad_ins = [None if g is None else np.asarray(g) for g in node.op.run_backward(node.ctx, (*grad_outs,))]
             if anomaly.is_enabled():
-                anomaly.check_backward(node.op.__name__, grad_outs, grad_ins, node.line)
-            kept = node.ctx._saved or ()
+                anomaly.check_backward(node.op.__name__, (*grad_outs, *kept), grad_ins, node.line)
             for i, (edge, grad) in enumerate(zip(node.edges, grad_ins, strict=True)):
                 if edge is None or grad is None:
                     continue

@@ -402,7 +402,8 @@ class Tensor:
         return format_tensor(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self._array.ndim == 0 else repr(self)
+        # As in torch: f"{loss}" and f"{loss:.4f}" print the number.
+        return format(self.item(), spec) if self._array.ndim == 0 else super().__format__(spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:

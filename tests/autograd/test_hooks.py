@@ -105,7 +105,7 @@ def test_bad_hooks():
     x = mc.ones(2, requires_grad=True)
     with (
         x.register_hook(lambda g: mc.ones(3)),
-        pytest.raises(RuntimeError, match=r"shape \(2,\), and a hook made it.*\(3,\)"),
+        pytest.raises(RuntimeError, match=r"a hook made it.*\(3,\)"),
     ):
         x.sum().backward()
     with x.register_hook(lambda g: g.double()), pytest.raises(RuntimeError, match=r"a hook made it float64"):

@@ -198,7 +198,7 @@ def mse_loss(**options):
     return lambda m, x, t: m.nn.functional.mse_loss(x, t, **options)
 
 
-NUMBER = np.float64(1.0).reshape(())
+NUMBER = np.array(1.0)
 ERRORS = [
     (cross_entropy(), X, np.array([0, 3]), r"target: label 3 \(at position 1\) is outside the 3 classes, 0 to 2"),
     (cross_entropy(), X, np.array([-1, 0]), r"target: label -1"),
