@@ -30,11 +30,13 @@ Read next: ``winograd_tiles.py`` for the maps, ``gemm.py`` for the product.
 
 import numpy as np
 
+from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
 from .gemm import ROWS, multiply, tile_scratch
-from .jit import ONE, ZERO, jit
+from .jit import ONE, ZERO, jit, jit_inline
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
+from .memory import clear, copy
 from .microkernel import tile_columns
 from .winograd_tiles import filter_tile, grad_filter_tile, grad_tile, input_tile, lanes, output_tile
 
@@ -42,9 +44,11 @@ Pair = tuple[int, int]
 
 POINTS = 36
 BIAS_POINT = 7  # (1, 1): column 1 of A^T is all ones, so what is added to this point is added to all 16 outputs
-BLOCK_BYTES = 640 * 1024  # of V and M a thread: with one point's filters they fit into a second-level cache
+BLOCK_BYTES = 512 * 1024  # of V and M a thread: with one point's filters they fit into a second-level cache
 GRAIN_FLOPS = 2_000_000  # about 25 microseconds: below that, another thread does not pay
-PAD = 16  # numbers between two points' matrices: at a distance of 4096 bytes they would fight for one place in the cache
+PAD = (
+    16  # numbers between two points' matrices: at a distance of 4096 bytes they would fight for one place in the cache
+)
 
 
 def forward(
@@ -92,14 +96,18 @@ def backward_weight(
     _, h_out, w_out, _ = grad.shape
     tiles = x.shape[0] * -(-h_out // 4) * -(-w_out // 4)
     c_v, c_sum = _round_up(c_in, wide), _round_up(c_out, wide)
-    block = min(_block_tiles(c_v + c_sum, dtype), tiles)
     chunks = split(tiles, grain=max(ROWS, GRAIN_FLOPS // (2 * POINTS * c_in * c_out)))
-    sums = np.zeros((max(1, len(chunks)), POINTS, c_in, c_sum), dtype)
+    if not chunks:
+        return np.zeros(weight_shape, dtype)
+    sums = workspace.empty((len(chunks), POINTS, c_in, c_sum), dtype)
     x_flat, grad_flat, window = x.reshape(-1), grad.reshape(-1), (*x.shape[1:], h_out, w_out, *padding)
+    # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself.
+    wanted = max(_block_tiles(c_v + c_sum, dtype), min(c_in, c_out) // 2)
 
     def run(index: int, start: int, stop: int) -> None:
-        v = np.empty(POINTS * (block * c_v + PAD), dtype)
-        m = np.zeros(POINTS * (block * _round_up(c_out, columns) + PAD), dtype)
+        block = _even_blocks(stop - start, wanted)
+        v = workspace.empty((POINTS * (block * c_v + PAD),), dtype)
+        m = workspace.empty((POINTS * (block * _round_up(c_out, columns) + PAD),), dtype)
         edge, scratch = np.empty(POINTS * max(c_v, c_sum), dtype), tile_scratch(dtype)
         sizes = (c_out, wide, columns, block)
         _sum_blocks(start, stop, x_flat, grad_flat, window, sizes, v, m, sums[index].reshape(-1), edge, scratch)
@@ -118,16 +126,23 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, paddi
     c_in = x.shape[3]
     tiles = n * -(-h_out // 4) * -(-w_out // 4)
     c_v, c_m = _round_up(c_in, wide), _round_up(c_out, columns)
-    block = min(_block_tiles(c_v + c_m, dtype), _round_up(tiles, ROWS))
+    wanted = _block_tiles(c_v + c_m, dtype)
     x_flat, out_flat, window = x.reshape(-1), out.reshape(-1), (*x.shape[1:], h_out, w_out, *padding)
-    bias_or_none = np.empty(0, dtype) if bias is None else contiguous(bias)
+    bias_or_none = np.zeros(0 if bias is None else c_m, dtype)
+    if bias is not None:
+        bias_or_none[:c_out] = bias
 
     def run(start: int, stop: int) -> None:
-        v = np.empty(POINTS * (block * c_v + PAD), dtype)
-        m = np.empty(POINTS * (block * c_m + PAD), dtype)
-        edge, scratch = np.empty(POINTS * max(c_v, c_m), dtype), tile_scratch(dtype)
-        rows, sizes = (start * ROWS, min(stop * ROWS, tiles)), (c_out, wide, columns, block)
-        _convolve_blocks(*rows, x_flat, filters, bias_or_none, window, sizes, v, m, out_flat, edge, scratch)
+        first, last = start * ROWS, min(stop * ROWS, tiles)
+        block = _round_up(_even_blocks(last - first, wanted), ROWS)
+        v = workspace.empty((POINTS * (block * c_v + PAD),), dtype)
+        m = workspace.empty((POINTS * (block * c_m + PAD),), dtype)
+        edge, scratch, sizes = (
+            np.empty(POINTS * max(c_v, c_m), dtype),
+            tile_scratch(dtype),
+            (c_out, wide, columns, block),
+        )
+        _convolve_blocks(first, last, x_flat, filters, bias_or_none, window, sizes, v, m, out_flat, edge, scratch)
 
     parallel_for(run, -(-tiles // ROWS), grain=max(1, GRAIN_FLOPS // (2 * POINTS * ROWS * c_in * c_out)))
 
@@ -136,7 +151,7 @@ def _transform_filters(weight: np.ndarray, rows: int, n: int, strides: tuple[int
     """U[p] (rows, n) as panels, from g[i, j, t] = weight.flat[strides . (i, j, t)], for a negative stride of t from its end."""
     columns = tile_columns(weight.dtype)
     panels = -(-n // columns)
-    filters = np.empty(POINTS * (panels * columns * rows + PAD), weight.dtype)
+    filters = workspace.empty((POINTS * (panels * columns * rows + PAD),), weight.dtype)
     flat = contiguous(weight).reshape(-1)
     parallel_for(_filter_rows, panels * rows, flat, rows, n, *strides, columns, lanes(weight.dtype), filters, grain=512)
     return filters
@@ -151,47 +166,45 @@ def _block_tiles(channels: int, dtype: np.dtype) -> int:
     return max(1, BLOCK_BYTES // (POINTS * channels * dtype.itemsize) // ROWS) * ROWS
 
 
+def _even_blocks(tiles: int, wanted: int) -> int:
+    """The size of blocks of at most `wanted` tiles, all about equal."""
+    n_blocks = -(-tiles // wanted)
+    return -(-tiles // n_blocks)
+
+
 @jit
 def _filter_rows(start, stop, w, rows, n, row_stride, stride, tap_stride, columns, wide, filters):
     """Rows start .. stop of all rows of all panels: U[p, panel, i, j] for j in the panel, zero from n on."""
     point = filters.size // POINTS
-    taps = np.empty(9 * columns, w.dtype)
+    taps = np.zeros(9 * columns, w.dtype)
     for index in range(start, stop):
         panel, i = index // rows, index % rows
         first = panel * columns
         width = min(columns, n - first)
+        if width < columns:
+            clear(taps, ZERO, taps.size)
         at = i * row_stride + first * stride + (8 if tap_stride < 0 else 0)
         for t in range(9):
-            line = taps[t * columns : (t + 1) * columns]
             for j in range(width):
-                line[j] = w[at + j * stride + t * tap_stride]
-            for j in range(width, columns):
-                line[j] = 0
+                taps[t * columns + j] = w[at + j * stride + t * tap_stride]
         for j in range(0, columns, wide):
             filter_tile(taps, j, 3 * columns, columns, filters, index * columns + j, 6 * point, point)
 
 
-@jit
+@jit_inline
 def _find_tile(x, h, w, c, image, top, left, side, c_wide, edge):
-    """Where the side x side pixels from (top, left) on can be read in whole vectors: -1 for a copy in `edge`, else in x.
+    """Where the side x side pixels from (top, left) on can be read in whole vectors: at this place of x, or if -1 in `edge`.
 
-    They are copied where they reach beyond the image (there they are zero), or the channels do not fill whole vectors.
+    They are copied there where they reach beyond the image (zeros), or the channels do not fill whole vectors.
     """
-    if c == c_wide and top >= 0 and left >= 0 and top + side <= h and left + side <= w:
-        return ((image * h + top) * w + left) * c
-    for i in range(side):
-        for j in range(side):
-            target = edge[(i * side + j) * c_wide : (i * side + j + 1) * c_wide]
-            here = 0
-            if 0 <= top + i < h and 0 <= left + j < w:
-                at = ((image * h + top + i) * w + left + j) * c
-                source = x[at : at + c]
-                for q in range(c):
-                    target[q] = source[q]
-                here = c
-            for q in range(here, c_wide):
-                target[q] = 0
-    return -1
+    at = ((image * h + top) * w + left) * c
+    if c != c_wide or top < 0 or left < 0 or top + side > h or left + side > w:
+        clear(edge, ZERO, side * side * c_wide)
+        for i in range(max(0, -top), min(side, h - top)):
+            for j in range(max(0, -left), min(side, w - left)):
+                copy(x, at + (i * w + j) * c, edge, (i * side + j) * c_wide, c)
+        at = -1
+    return at
 
 
 @jit
@@ -224,11 +237,7 @@ def _convolve_blocks(start, stop, x, filters, bias, window, sizes, v, m, out, ed
         _transform_inputs(first, n_tiles, x, window, c_v, wide, v, edge)
         if bias.size > 0:
             for t in range(n_tiles):
-                row = m[BIAS_POINT * m_point + t * c_m : BIAS_POINT * m_point + (t + 1) * c_m]
-                for q in range(c_out):
-                    row[q] = bias[q]
-                for q in range(c_out, c_m):
-                    row[q] = 0
+                copy(bias, ZERO, m, BIAS_POINT * m_point + t * c_m, c_m)
         for p in range(POINTS):
             v_at, m_at, f_at = p * v_point, p * m_point, p * filters_point
             add = ONE if bias.size > 0 and p == BIAS_POINT else ZERO
@@ -255,15 +264,12 @@ def _transform_outputs(first, n_tiles, m, window, c_out, c_m, wide, out, edge):
             output_tile(m, t * c_m + j, 6 * point, point, edge, j, 4 * c_m, c_m)
         for i in range(height):
             for j in range(width):
-                target = out[out_at + (i * w_out + j) * c_out : out_at + (i * w_out + j + 1) * c_out]
-                source = edge[(i * 4 + j) * c_m :]
-                for q in range(target.size):
-                    target[q] = source[q]
+                copy(edge, (i * 4 + j) * c_m, out, out_at + (i * w_out + j) * c_out, c_out)
 
 
 @jit
 def _sum_blocks(start, stop, x, grad, window, sizes, v, m, sums, edge, scratch):
-    """sums[p] += V[p]^T @ dM[p] over the tiles start .. stop; dM is written as the panels of a matrix product."""
+    """sums[p] = V[p]^T @ dM[p] over the tiles start .. stop; dM is written as the panels of a matrix product."""
     h, w, c, h_out, w_out, ph, pw = window
     c_out, wide, columns, block = sizes
     c_v, c_sum = (c + wide - 1) // wide * wide, (c_out + wide - 1) // wide * wide
@@ -284,7 +290,8 @@ def _sum_blocks(start, stop, x, grad, window, sizes, v, m, sums, edge, scratch):
                     grad_tile(grad, at + j, w_out * c_out, c_out, m, m_at, 6 * m_point, m_point)
         for p in range(POINTS):
             v_at, m_at, s_at = p * v_point, p * m_point, p * sums_point
-            multiply(c, c_out, n_tiles, v, v_at, ONE, c_v, m, m_at, sums, s_at, c_sum, columns, ONE, scratch)
+            add = ONE if first > start else ZERO
+            multiply(c, c_out, n_tiles, v, v_at, ONE, c_v, m, m_at, sums, s_at, c_sum, columns, add, scratch)
 
 
 @jit

@@ -39,6 +39,12 @@ def jit(function: Function) -> Function:
     return dispatcher
 
 
+def jit_inline(function: Function) -> Function:
+    """For small functions that only compiled functions call: pasted into each caller instead of compiled on their own."""
+    inlined: Any = numba.njit(inline="always")(function)
+    return inlined
+
+
 class _Cache(FunctionCache):
     """Numba's cache, but a damaged or full disk costs time, not the run."""
 
