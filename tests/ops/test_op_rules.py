@@ -1,0 +1,165 @@
+"""What every operation has to keep to, checked on all of them at once.
+
+``ctx.save`` gets inputs, outputs or fresh arrays, never a view of an input (the version check would not see it), and a
+backward changes neither the gradient it is given nor what was kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn.autograd import Function, Op
+from minicnn.autograd.op import Context
+
+F = mc.nn.functional
+
+
+def leaf(*shape):
+    return (mc.rand(*shape, dtype=mc.float64) + 0.5).requires_grad_()
+
+
+CALLS = {
+    "Add": lambda: leaf(2, 3) + leaf(3),
+    "Sub": lambda: leaf(2, 3) - leaf(3),
+    "Mul": lambda: leaf(2, 3) * leaf(3),
+    "Div": lambda: leaf(2, 3) / leaf(3),
+    "Pow": lambda: leaf(2, 3) ** leaf(3) + leaf(2, 3) ** 2 + leaf(3) ** 1.5,
+    "Remainder": lambda: leaf(2, 3) % leaf(3),
+    "Maximum": lambda: mc.maximum(leaf(2, 3), leaf(3)),
+    "Minimum": lambda: mc.minimum(leaf(2, 3), leaf(3)),
+    "Where": lambda: mc.where(mc.rand(2, 3) > 0.5, leaf(2, 3), leaf(3)),
+    "Clamp": lambda: leaf(2, 3).clamp(0.7, 1.2) + leaf(2, 3).clamp(leaf(3), leaf(3)),
+    "Neg": lambda: -leaf(3),
+    "Abs": lambda: leaf(3).abs(),
+    "Exp": lambda: leaf(3).exp(),
+    "Log": lambda: leaf(3).log(),
+    "Sqrt": lambda: leaf(3).sqrt(),
+    "Tanh": lambda: leaf(3).tanh(),
+    "Sigmoid": lambda: leaf(3).sigmoid(),
+    "ReLU": lambda: leaf(3).relu(),
+    "Softmax": lambda: leaf(2, 3).softmax(1),
+    "LogSoftmax": lambda: leaf(2, 3).log_softmax(1),
+    "Cast": lambda: leaf(3).float(),
+    "Sum": lambda: leaf(2, 3).sum(1),
+    "Mean": lambda: leaf(2, 3).mean((0, 1)),
+    "Var": lambda: leaf(2, 3).var(1),
+    "Std": lambda: leaf(2, 3).std(),
+    "Extremum": lambda: leaf(2, 3).amax(1) + leaf(2, 3).min() + leaf(2, 3).amin((), True).sum(),
+    "TakeAlong": lambda: leaf(2, 3).max(1).values + leaf(2, 3).min(1, True).values.squeeze(1),
+    "Reshape": lambda: leaf(2, 3).reshape(6),
+    "Permute": lambda: leaf(2, 3).T,
+    "Expand": lambda: leaf(1, 3).expand(4, 3),
+    "Cat": lambda: mc.cat([leaf(2, 3), leaf(1, 3)]),
+    "Clone": lambda: leaf(2, 3).clone(),
+    "Pad": lambda: F.pad(leaf(2, 3), (1, -1, 0, 2)),
+    "GetItem": lambda: leaf(2, 3)[:, 1] + leaf(2)[0],
+    "Gather": lambda: leaf(4, 3)[[0, 0, 2]] + leaf(4, 3)[:, mc.tensor([0, 1, 1])][1] + leaf(3)[mc.ones(3) > 0],
+    "SetItem": lambda: assigned(),
+    "Overwrite": lambda: (leaf(3) * 1).copy_(leaf(3)),
+    "MatMul": lambda: leaf(2, 3) @ leaf(3, 4) + leaf(5, 2, 3) @ leaf(3, 4) + leaf(3) @ leaf(3),
+    "Linear": lambda: F.linear(leaf(2, 3), leaf(4, 3), leaf(4)) + F.linear(leaf(2, 2, 3), leaf(4, 3)),
+    "Conv2d": lambda: F.conv2d(leaf(2, 4, 5, 5), leaf(4, 2, 3, 3), leaf(4), padding=1, groups=2),
+    "Unfold": lambda: F.unfold(leaf(2, 2, 4, 4), 2),
+    "Fold": lambda: F.fold(leaf(2, 8, 9), 4, 2),
+    "MaxPool2d": lambda: F.max_pool2d(leaf(2, 3, 4, 4), 2) + F.max_pool2d(leaf(2, 3, 4, 4), 3, 2, 1),
+    "AvgPool2d": lambda: F.avg_pool2d(leaf(2, 3, 4, 4), 2),
+    "BatchNormTrain": lambda: F.batch_norm(leaf(4, 3, 2, 2), mc.zeros(3).double(), None, leaf(3), leaf(3), True),
+    "BatchNormEval": lambda: F.batch_norm(leaf(4, 3), mc.zeros(3).double(), mc.ones(3).double(), leaf(3), leaf(3)),
+    "Dropout": lambda: F.dropout(leaf(50), 0.5),
+    "WeightedNLL": lambda: F.cross_entropy(leaf(2, 3), mc.tensor([0, 2])) + F.nll_loss(leaf(2, 3), mc.tensor([0, 2])),
+}
+
+
+def assigned():
+    x = leaf(4, 3) * 1
+    x[1:, [0, 2]] = leaf(3, 2)
+    x[0] = leaf(1, 3)
+    return x
+
+
+def subclasses(cls):
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from subclasses(sub)
+
+
+def test_the_sweep_covers_every_operation():
+    """An operation without a line in CALLS fails here: add one."""
+    known = {
+        op.__name__
+        for op in subclasses(Op)
+        if op.__module__.startswith("minicnn.ops.") and not issubclass(op, Function) and not op.__name__.startswith("_")
+    }
+    assert known - set(CALLS) <= FUSED, known - set(CALLS)
+    assert set(CALLS) <= known
+
+
+# Operations that only the compiler makes are tested beside it.
+FUSED = {op.__name__ for op in subclasses(Op) if op.__module__ == "minicnn.ops.fused"}
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("name", CALLS)
+def test_rules(name, backend, monkeypatch):
+    applied, kept = set(), []
+
+    def seal(self, tensors):
+        applied.add(self.name)
+        for array in self._saved:
+            if isinstance(array, np.ndarray) and not any(array is t._array for t in tensors):
+                for t in tensors:
+                    shared = np.shares_memory(array, t._array)
+                    assert not shared, f"{self.name} keeps a view of an input or output of shape {t._array.shape}"
+            if isinstance(array, np.ndarray):
+                kept.append((self.name, array, array.copy()))
+        original_seal(self, tensors)
+
+    def run_backward(cls, ctx, grad_outs):
+        copies = [g.copy() for g in grad_outs]
+        grads = original_run.__func__(cls, ctx, grad_outs)
+        for g, before in zip(grad_outs, copies, strict=True):
+            np.testing.assert_array_equal(g, before, err_msg=f"{cls.__name__} changed the gradient it was given")
+        for g, needed in zip(grads, ctx.needs_input_grad, strict=True):
+            assert g is None or isinstance(g, (np.ndarray, np.generic)), f"{cls.__name__} returned a {type(g)}"
+            assert g is not None or not needed, f"{cls.__name__} returned no gradient for an input that needs one"
+        return grads
+
+    original_seal, original_run = Context.seal, Op.run_backward
+    monkeypatch.setattr(Context, "seal", seal)
+    monkeypatch.setattr(Op, "run_backward", classmethod(run_backward))
+    with mc.use_backend(backend):
+        out = CALLS[name]()
+        assert name in applied
+        out.backward(mc.randn(out.shape, dtype=mc.float64), retain_graph=True)
+        first = [array.copy() for _, array, _ in kept]
+        out.backward(mc.randn(out.shape, dtype=mc.float64))
+    for (op, _, before), after in zip(kept, first, strict=True):
+        np.testing.assert_array_equal(after, before, err_msg=f"{op}: the backward pass changed what was kept")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_second_backward_through_a_retained_graph_gives_the_same(name):
+    out = CALLS[name]()
+    found = collect_leaves(out)
+    cotangent = mc.randn(out.shape, dtype=mc.float64)
+    out.backward(cotangent, retain_graph=True)
+    first = [x.grad.numpy().copy() for x in found]
+    for x in found:
+        x.grad = None
+    out.backward(cotangent)
+    for x, expected in zip(found, first, strict=True):
+        np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+def collect_leaves(tensor):
+    seen, stack, found = set(), [tensor.grad_fn], []
+    while stack:
+        node = stack.pop()
+        if isinstance(node, mc.Tensor):
+            found += [node] * (node.requires_grad and all(node is not x for x in found))
+        elif node is not None and node not in seen:
+            seen.add(node)
+            stack += [target for target, _ in node.next_functions]
+    return found
