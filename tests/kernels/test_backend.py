@@ -99,9 +99,9 @@ def test_importing_leaves_numba_s_own_settings_alone():
 
 
 def test_backend_of_is_quick():
-    """It is called once an operation. (About 0.1 microseconds; a loaded machine gets a margin.)"""
+    """It is called once an operation. (About 0.1 microseconds; a loaded machine and a coverage tracer get a margin.)"""
     import timeit
 
     array = np.ones(3)
     minicnn_kernels.backend_of(array)
-    assert min(timeit.repeat(lambda: minicnn_kernels.backend_of(array), number=10_000, repeat=5)) / 10_000 < 1e-6
+    assert min(timeit.repeat(lambda: minicnn_kernels.backend_of(array), number=10_000, repeat=5)) / 10_000 < 1e-5
