@@ -96,12 +96,3 @@ def test_importing_leaves_numba_s_own_settings_alone():
         "print(numba.config.CACHE_DIR == before)"
     )
     assert in_new_process(code).stdout.strip() == "True"
-
-
-def test_backend_of_is_quick():
-    """It is called once an operation. (About 0.1 microseconds; a loaded machine and a coverage tracer get a margin.)"""
-    import timeit
-
-    array = np.ones(3)
-    minicnn_kernels.backend_of(array)
-    assert min(timeit.repeat(lambda: minicnn_kernels.backend_of(array), number=10_000, repeat=5)) / 10_000 < 1e-5
