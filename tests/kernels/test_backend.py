@@ -10,7 +10,6 @@ import threading
 import numpy as np
 import pytest
 
-import minicnn_kernels
 from minicnn_kernels import backend_of, cpu, reference, use_backend
 
 
