@@ -121,7 +121,7 @@ def backward_weight(
 
     parallel_chunks(run, chunks)
     grad_weight = np.empty((groups, out_per_group, c_per_group, kh * kw), dtype)
-    parallel_for(_collect_weights, groups * out_per_group, sums, grad_weight, grain=max(1, (1 << 16) // k))
+    parallel_for(_collect_weights, groups * -(-out_per_group // 16), sums, grad_weight, grain=max(1, (1 << 12) // k))
     return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, kh, kw)
 
 
@@ -310,17 +310,24 @@ def _sum_blocks(start, stop, x, grad, window, sizes, sums, patches, packed, scra
 
 @jit
 def _collect_weights(start, stop, sums, grad_weight):
-    """grad_weight[group, o, i, t] = sum over chunks of sums[chunk, group, (t, i), o]; start .. stop count (group, o)."""
+    """grad_weight[group, o, i, t] = sum over chunks of sums[chunk, group, (t, i), o]; start .. stop count blocks of o.
+
+    A transposition: in blocks of 16 o x 16 i, so that neither side leaves the first-level cache.
+    """
     n_chunks = sums.shape[0]
     _, n_o, n_i, taps = grad_weight.shape
-    for row in range(start, stop):
-        group, o = row // n_o, row % n_o
-        for i in range(n_i):
+    n_blocks = (n_o + 15) // 16
+    for number in range(start, stop):
+        group, first = number // n_blocks, number % n_blocks * 16
+        last = min(first + 16, n_o)
+        for block in range(0, n_i, 16):
             for t in range(taps):
-                total = sums[0, group, t * n_i + i, o]
-                for chunk in range(1, n_chunks):
-                    total += sums[chunk, group, t * n_i + i, o]
-                grad_weight[group, o, i, t] = total
+                for i in range(block, min(block + 16, n_i)):
+                    for o in range(first, last):
+                        total = sums[0, group, t * n_i + i, o]
+                        for chunk in range(1, n_chunks):
+                            total += sums[chunk, group, t * n_i + i, o]
+                        grad_weight[group, o, i, t] = total
 
 
 @jit

@@ -6,6 +6,7 @@ unfold and fold.
 
 import numpy as np
 
+from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_for
 from .jit import jit
@@ -20,7 +21,7 @@ def im2col(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilati
     n, c, h, w = x.shape
     h_out, w_out = _positions((h, w), kernel_size, stride, padding, dilation)
     taps = kernel_size[0] * kernel_size[1]
-    cols = np.empty((n * c, taps, h_out, w_out), x.dtype)
+    cols = workspace.empty((n * c, taps, h_out, w_out), x.dtype)
     planes = contiguous(x).reshape(n * c, h, w)
     window = (*kernel_size, *stride, *padding, *dilation)
     parallel_for(_gather_planes, n * c, planes, window, cols, grain=max(1, GRAIN // (taps * h_out * w_out)))
@@ -35,7 +36,7 @@ def col2im(
     taps = kernel_size[0] * kernel_size[1]
     n, c = cols.shape[0], cols.shape[1] // taps
     grads = contiguous(cols).reshape(n * c, taps, h_out, w_out)
-    planes = np.zeros((n * c, *output_size), cols.dtype)
+    planes = workspace.zeros((n * c, *output_size), cols.dtype)
     window = (*kernel_size, *stride, *padding, *dilation)
     parallel_for(_scatter_planes, n * c, grads, window, planes, grain=max(1, GRAIN // (taps * h_out * w_out)))
     return planes.reshape(n, c, *output_size)  # (n*c, h, w) -> (n, c, h, w)
@@ -55,15 +56,15 @@ def _gather_planes(start, stop, planes, window, cols):
     for plane in range(start, stop):
         for i in range(kh):
             for j in range(kw):
+                first, last, left = _on_image(j * dw - pw, sw, w, w_out)
                 for oy in range(h_out):
                     y = oy * sh - ph + i * dh
                     target = cols[plane, i * kw + j, oy]
-                    for ox in range(w_out):
-                        left = ox * sw - pw + j * dw
-                        if 0 <= y < h and 0 <= left < w:
-                            target[ox] = planes[plane, y, left]
-                        else:
-                            target[ox] = 0
+                    target[:] = 0
+                    if 0 <= y < h:
+                        middle, source = target[first:last], planes[plane, y, left:]
+                        for q in range(middle.size):
+                            middle[q] = source[q * sw]
 
 
 @jit
@@ -75,11 +76,18 @@ def _scatter_planes(start, stop, cols, window, planes):
     for plane in range(start, stop):
         for i in range(kh):
             for j in range(kw):
+                first, last, left = _on_image(j * dw - pw, sw, w, w_out)
                 for oy in range(h_out):
                     y = oy * sh - ph + i * dh
                     if 0 <= y < h:
-                        source = cols[plane, i * kw + j, oy]
-                        for ox in range(w_out):
-                            left = ox * sw - pw + j * dw
-                            if 0 <= left < w:
-                                planes[plane, y, left] += source[ox]
+                        middle, target = cols[plane, i * kw + j, oy, first:last], planes[plane, y, left:]
+                        for q in range(middle.size):
+                            target[q * sw] += middle[q]
+
+
+@jit
+def _on_image(offset, stride, w, w_out):
+    """The positions ox < w_out with 0 <= ox * stride + offset < w, as (first, last + 1), and the first one's x."""
+    first = min(max(0, (stride - 1 - offset) // stride), w_out)
+    last = min(max(first, (w - 1 - offset) // stride + 1), w_out)
+    return first, last, max(0, first * stride + offset)
