@@ -50,7 +50,7 @@ def to_logical(x: np.ndarray) -> np.ndarray:
 
 
 def transposed(x: np.ndarray) -> np.ndarray:
-    """(batch, rows, columns) -> (batch, columns, rows), a copy (NumPy's own takes several times as long)."""
+    """(batch, rows, columns) -> (batch, columns, rows), a copy (by blocks: powers of two between rows do not hurt)."""
     x = contiguous(x)
     out = workspace.empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
     transpose_into(x, out)
