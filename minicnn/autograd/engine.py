@@ -8,6 +8,7 @@ at one place along several paths. It is a loop, not a recursion: a chain of 100,
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -169,7 +170,9 @@ def _unbroadcast(grad: np.ndarray, shape: tuple[int, ...], node: Node, i: int) -
             f"{node.op.__name__}.backward: gradient {i} has shape {grad.shape}, expected that of the argument, {shape}"
         )
     summed = [d + extra for d, size in enumerate(shape) if size == 1 and grad.shape[d + extra] != 1]
-    return grad.sum(axis=(*range(extra), *summed), keepdims=True).reshape(shape)
+    # Long float32 sums in float64: NumPy's drift, other than along the fastest dimension.
+    wide = np.float64 if grad.size > 512 * math.prod(shape) else None
+    return grad.sum(axis=(*range(extra), *summed), keepdims=True, dtype=wide).reshape(shape)
 
 
 def check_roots(tensors: Iterable[Tensor], grads: Iterable[Tensor | None], what: str) -> list[np.ndarray]:

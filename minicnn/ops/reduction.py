@@ -18,6 +18,8 @@ from .promotion import cast, require_floating
 
 Dim: TypeAlias = int | tuple[int, ...] | None
 
+_LONG_SUM = 512  # elements
+
 
 class ValuesAndIndices(NamedTuple):
     """What ``max(dim)`` and ``min(dim)`` return."""
@@ -52,12 +54,22 @@ def _spread(grad: np.ndarray, shape: tuple[int, ...], dims: tuple[int, ...]) -> 
     return np.broadcast_to(grad.reshape(kept), shape)
 
 
+def _total(x: np.ndarray, dims: tuple[int, ...], keepdim: bool) -> np.ndarray:
+    """The sum over ``dims`` in x's own type (NumPy would widen int32).
+
+    NumPy adds pairwise, which keeps the digits, only along the fastest dimension; elsewhere a long float32 sum drifts,
+    and is added up in float64.
+    """
+    wide = x.dtype == np.float32 and _count(x.shape, dims) > _LONG_SUM
+    return x.sum(axis=dims, keepdims=keepdim, dtype=np.float64 if wide else x.dtype).astype(x.dtype, copy=False)
+
+
 class Sum(Op):
     # y = sum of x over dims,  dy/dx = 1
     @staticmethod
     def forward(ctx, x, *, dims, keepdim):
         ctx.shape, ctx.dims = x.shape, dims
-        return x.sum(axis=dims, keepdims=keepdim, dtype=x.dtype)  # NumPy would widen int32
+        return _total(x, dims, keepdim)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -70,7 +82,7 @@ class Mean(Op):
     def forward(ctx, x, *, dims, keepdim):
         ctx.shape, ctx.dims = x.shape, dims
         ctx.count = _count(x.shape, dims)
-        return x.sum(axis=dims, keepdims=keepdim) / x.dtype.type(ctx.count)
+        return _total(x, dims, keepdim) / x.dtype.type(ctx.count)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -84,9 +96,9 @@ class Var(Op):
         ctx.dims = dims
         count = _count(x.shape, dims)
         ctx.divisor = x.dtype.type(builtins.max(count - correction, 0))
-        mean = x.sum(axis=dims, keepdims=True) / x.dtype.type(count)
+        mean = _total(x, dims, True) / x.dtype.type(count)
         ctx.save(x, mean)
-        return np.square(x - mean).sum(axis=dims, keepdims=keepdim) / ctx.divisor
+        return _total(np.square(x - mean), dims, keepdim) / ctx.divisor
 
     @staticmethod
     def backward(ctx, grad_out):

@@ -15,7 +15,7 @@ def test_a_nan_in_the_forward_pass():
     y = x * 2
     with mc.autograd.detect_anomaly(), pytest.raises(RuntimeError) as error:
         y.sqrt()  # this line
-    where = r"Sqrt made the first NaN in its forward pass, called at .*test_anomaly.py:\d+, in test_a_nan_in_the_forward_pass"
+    where = r"Sqrt made the first NaN in its forward pass.*test_anomaly.py:\d+, in test_a_nan_in_the_forward_pass"
     assert re.search(where + r": y.sqrt\(\)  # this line", str(error.value))
 
 

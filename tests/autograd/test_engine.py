@@ -194,8 +194,10 @@ def test_retained_gradients_are_copies():
     assert not x.retains_grad
 
 
-def test_an_op_that_returns_one_array_twice_or_a_kept_one():
-    class Twice(Op):
+def rule(backward):
+    """An operation a + b that keeps an array of fives; ``backward(kept, grad_out)`` is under test."""
+
+    class Rule(Op):
         @staticmethod
         def forward(ctx, a, b):
             ctx.save(np.full(a.shape, 5.0))
@@ -203,15 +205,37 @@ def test_an_op_that_returns_one_array_twice_or_a_kept_one():
 
         @staticmethod
         def backward(ctx, grad_out):
-            (kept,) = ctx.saved
-            return kept, kept
+            return backward(ctx.saved[0], grad_out)
+
+    return Rule.apply
+
+
+def test_a_rule_may_return_what_it_kept():
+    apply = rule(lambda kept, grad_out: (kept, grad_out * 2))
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    y = apply(a, b).sum() + a.sum() * 3  # the second arrives at a first, then what was kept
+    z = apply(a, b).sum()
+    (y + z + z).backward(retain_graph=True)
+    (y + z + z).backward()
+    assert a.grad.tolist() == [26, 26]  # twice 5 + 3 + 5: what is kept is not scaled
+    assert b.grad.tolist() == [12, 12]
+    c = leaf(0.0, 0.0)
+    mc.autograd.backward([apply(c, b).sum()], retain_graph=True)
+    c.grad.mul_(0)  # the user's from here on
+
+
+def test_a_rule_may_return_one_array_twice():
+    def twice(kept, grad_out):
+        fresh = grad_out * 2
+        return fresh, fresh
 
     a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
-    y = Twice.apply(a, b)
-    (y.sum() + Twice.apply(a, a).sum()).backward(retain_graph=True)
-    y.sum().backward()
-    assert a.grad.tolist() == [20, 20]
-    assert b.grad.tolist() == [10, 10]
+    rule(twice)(a, b).sum().backward()
+    assert not np.shares_memory(a.grad.numpy(), b.grad.numpy())
+    c, d = a * 1, b * 1
+    (rule(twice)(c, d) + c + c + d).sum().backward()
+    assert a.grad.tolist() == [6, 6]
+    assert b.grad.tolist() == [5, 5]
 
 
 def test_gradients_of_a_large_result_survive_later_work():

@@ -125,6 +125,19 @@ def test_types_that_do_not_fit():
     assert y.tolist() == [2.5, 4.5]
 
 
+def test_recorded_results_of_a_wider_type_are_cast_back():
+    results = []
+    for m in (mc, torch):
+        a = m.tensor([1.0, 2.0], requires_grad=True)
+        b = m.tensor([0.1, 0.2], dtype=m.float64, requires_grad=True)
+        y = a * 1
+        y.mul_(b)
+        y.sum().backward()
+        results.append((y, a.grad, b.grad))
+    for ours, theirs in zip(*results, strict=True):
+        assert_same(ours, theirs)
+
+
 def test_shapes_that_do_not_fit():
     x = mc.ones(2, 1)
     for other in (mc.ones(2, 3), mc.ones(1, 2, 1)):

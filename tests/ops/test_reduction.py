@@ -177,3 +177,24 @@ def test_indices_changed_before_the_backward_pass_are_an_error():
 def test_std_of_equal_numbers_has_no_slope():
     compare(lambda m, x: (x.std(), x.std(0)), np.ones((3, 2)))
     assert torch.ones(2).std() == 0
+
+
+@pytest.mark.parametrize("order", ["rows", "columns", "channels last"])
+def test_long_float32_sums_keep_their_digits(order):
+    """Within a few units in the last place of the float64 sum, in every memory order, as torch's cascade does."""
+    x = np.random.default_rng(0).random((40_000, 8), dtype=np.float32)
+    if order == "columns":
+        x = np.asfortranarray(x)
+    elif order == "channels last":
+        x = np.moveaxis(x.reshape(2, 200, 100, 8), -1, 1)
+    dims = (0,) if x.ndim == 2 else (0, 2, 3)
+    exact = x.astype(np.float64)
+    tensor = mc.from_numpy(x)
+    np.testing.assert_allclose(tensor.sum(dims).numpy(), exact.sum(dims), rtol=3e-7)
+    np.testing.assert_allclose(tensor.mean(dims).numpy(), exact.mean(dims), rtol=3e-7)
+    np.testing.assert_allclose(tensor.var(dims).numpy(), exact.var(dims, ddof=1), rtol=1e-6)
+    np.testing.assert_allclose(tensor.sum().numpy(), exact.sum(), rtol=3e-7)
+    bias = mc.zeros(8, 1, 1)[: x.shape[1] if x.ndim == 4 else 8].requires_grad_()
+    row = bias if x.ndim == 4 else bias.reshape(8)
+    (tensor * row).sum().backward()
+    np.testing.assert_allclose(bias.grad.numpy().ravel(), exact.sum(dims), rtol=3e-7)
