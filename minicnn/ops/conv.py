@@ -35,16 +35,20 @@ class Conv2d(Op):
 
     @staticmethod
     def backward(ctx, grad_out):
-        x, weight = ctx.saved
-        kernels = ctx.kernels
-        grad_x = grad_weight = grad_bias = None
-        if weight is not None:
-            grad_x = kernels.conv2d_backward_input(grad_out, weight, ctx.x_shape, *ctx.window)
-        if x is not None:
-            grad_weight = kernels.conv2d_backward_weight(grad_out, x, ctx.weight_shape, *ctx.window)
-        if ctx.needs_input_grad[2]:
-            grad_bias = kernels.conv2d_backward_bias(grad_out)
-        return grad_x, grad_weight, grad_bias
+        return conv2d_gradients(ctx, grad_out, *ctx.saved)
+
+
+def conv2d_gradients(ctx, grad_out, x, weight):
+    """The gradients of a convolution's three operands, each where it is wanted (x and weight are None otherwise)."""
+    kernels = ctx.kernels
+    grad_x = grad_weight = grad_bias = None
+    if weight is not None:
+        grad_x = kernels.conv2d_backward_input(grad_out, weight, ctx.x_shape, *ctx.window)
+    if x is not None:
+        grad_weight = kernels.conv2d_backward_weight(grad_out, x, ctx.weight_shape, *ctx.window)
+    if ctx.needs_input_grad[2]:
+        grad_bias = kernels.conv2d_backward_bias(grad_out)
+    return grad_x, grad_weight, grad_bias
 
 
 class Unfold(Op):

@@ -38,7 +38,7 @@ class Linear(Op):
     def forward(ctx, x, weight, bias):
         ctx.kernels = backend_of(x)
         ctx.save(x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
-        rows = _rows(x)  # (..., in) -> (rows, in)
+        rows = as_rows(x)  # (..., in) -> (rows, in)
         out = ctx.kernels.matmul(rows, weight.T)
         if bias is not None:
             out += bias
@@ -46,20 +46,24 @@ class Linear(Op):
 
     @staticmethod
     def backward(ctx, grad_out):
-        x, weight = ctx.saved
-        grad_rows = _rows(grad_out)  # (..., out) -> (rows, out)
-        grad_x = grad_weight = grad_bias = None
-        if weight is not None:
-            grad_x = ctx.kernels.matmul(grad_rows, weight)
-            grad_x = grad_x if grad_out.ndim == 2 else grad_x.reshape(*grad_out.shape[:-1], weight.shape[1])
-        if x is not None:
-            grad_weight = ctx.kernels.matmul(grad_rows.T, _rows(x))
-        if ctx.needs_input_grad[2]:
-            grad_bias = grad_rows.sum(axis=0)
-        return grad_x, grad_weight, grad_bias
+        return linear_gradients(ctx, grad_out, *ctx.saved)
 
 
-def _rows(x: np.ndarray) -> np.ndarray:
+def linear_gradients(ctx, grad_out, x, weight):
+    """The gradients of a linear layer's three operands, each where it is wanted (x and weight are None otherwise)."""
+    grad_rows = as_rows(grad_out)  # (..., out) -> (rows, out)
+    grad_x = grad_weight = grad_bias = None
+    if weight is not None:
+        grad_x = ctx.kernels.matmul(grad_rows, weight)
+        grad_x = grad_x if grad_out.ndim == 2 else grad_x.reshape(*grad_out.shape[:-1], weight.shape[1])
+    if x is not None:
+        grad_weight = ctx.kernels.matmul(grad_rows.T, as_rows(x))
+    if ctx.needs_input_grad[2]:
+        grad_bias = grad_rows.sum(axis=0)
+    return grad_x, grad_weight, grad_bias
+
+
+def as_rows(x: np.ndarray) -> np.ndarray:
     """(..., k) -> (rows, k), also where k is 0 and a -1 would have no meaning."""
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minicnn_kernels import backend_of, geometry
 
 from ..autograd import Op, Tensor
@@ -27,11 +29,7 @@ class BatchNormTrain(Op):
     def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var):
         ctx.kernels = backend_of(x)
         out, mean, var, inv_std = ctx.kernels.batch_norm_forward_train(x, weight, bias, eps)
-        m = x.shape[0] * math.prod(x.shape[2:])
-        if running_mean is not None:
-            running_mean += momentum * (mean - running_mean)
-        if running_var is not None:
-            running_var += momentum * (var * (m / (m - 1)) - running_var)
+        track(running_mean, running_var, mean, var, x.shape, momentum)
         ctx.save(x, weight, mean, inv_std)
         return out
 
@@ -39,6 +37,22 @@ class BatchNormTrain(Op):
     def backward(ctx, grad_out):
         x, weight, mean, inv_std = ctx.saved
         return ctx.kernels.batch_norm_backward_train(grad_out, x, weight, mean, inv_std)
+
+
+def track(
+    running_mean: np.ndarray | None,
+    running_var: np.ndarray | None,
+    mean: np.ndarray,
+    var: np.ndarray,
+    shape: tuple[int, ...],
+    momentum: float,
+) -> None:
+    """Move the running arrays, in place, towards a batch's mean and *biased* variance; ``shape`` is the batch's."""
+    m = shape[0] * math.prod(shape[2:])
+    if running_mean is not None:
+        running_mean += momentum * (mean - running_mean)
+    if running_var is not None:
+        running_var += momentum * (var * (m / (m - 1)) - running_var)
 
 
 class BatchNormEval(Op):

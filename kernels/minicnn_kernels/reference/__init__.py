@@ -7,6 +7,16 @@ the same thing fast. Read ``im2col.py`` and ``conv.py`` first. Logical shapes ar
 from .activation import relu_backward_input, relu_forward
 from .conv import conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward
 from .dropout import dropout_backward_input, dropout_forward
+from .fused import (
+    batch_norm_relu_backward_train,
+    batch_norm_relu_forward_train,
+    batch_norm_relu_max_pool2d_backward_train,
+    batch_norm_relu_max_pool2d_forward_train,
+    conv2d_relu_forward,
+    linear_relu_forward,
+    relu_dropout_backward_input,
+    relu_dropout_forward,
+)
 from .im2col import col2im, im2col
 from .matmul import matmul
 from .norm import (
@@ -27,19 +37,27 @@ __all__ = [
     "batch_norm_backward_train",
     "batch_norm_forward_eval",
     "batch_norm_forward_train",
+    "batch_norm_relu_backward_train",
+    "batch_norm_relu_forward_train",
+    "batch_norm_relu_max_pool2d_backward_train",
+    "batch_norm_relu_max_pool2d_forward_train",
     "col2im",
     "conv2d_backward_bias",
     "conv2d_backward_input",
     "conv2d_backward_weight",
     "conv2d_forward",
+    "conv2d_relu_forward",
     "dropout_backward_input",
     "dropout_forward",
     "im2col",
+    "linear_relu_forward",
     "matmul",
     "max_pool2d_backward_input",
     "max_pool2d_forward",
     "philox_words",
     "relu_backward_input",
+    "relu_dropout_backward_input",
+    "relu_dropout_forward",
     "relu_forward",
     "sgd_update",
 ]

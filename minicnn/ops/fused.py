@@ -1,0 +1,108 @@
+"""Several operations in one: what the compiler puts in the place of a sequence that it recognises.
+
+Each class says which sequence it equals, values, gradients and running statistics alike up to rounding; the kernels
+(``minicnn_kernels/reference/fused.py``, then ``cpu/fused.py``) save the memory traffic between the steps. Operands and
+options are those of the unfused operations, in their order. Nothing is checked here: the operations that are replaced
+have been called once with the same shapes.
+"""
+
+from __future__ import annotations
+
+from minicnn_kernels import backend_of
+
+from ..autograd import Op
+from .conv import conv2d_gradients
+from .matmul import as_rows, linear_gradients
+from .norm import track
+
+
+class BatchNormReLU(Op):
+    """``ReLU(BatchNormTrain(x, weight, bias))``."""
+
+    # x (n, c, ...) -> the same shape; updates the running arrays in place
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var):
+        ctx.kernels = backend_of(x)
+        out, mean, var, inv_std = ctx.kernels.batch_norm_relu_forward_train(x, weight, bias, eps)
+        track(running_mean, running_var, mean, var, x.shape, momentum)
+        ctx.save(out, x, weight, mean, inv_std)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return ctx.kernels.batch_norm_relu_backward_train(grad_out, *ctx.saved)
+
+
+class BatchNormReLUMaxPool2d(Op):
+    """``MaxPool2d(ReLU(BatchNormTrain(x, weight, bias)))``."""
+
+    # x (n, c, h, w) -> (n, c, h_out, w_out); updates the running arrays in place
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var, window, ceil_mode):
+        ctx.kernels = backend_of(x)
+        ctx.window, ctx.ceil_mode = window, ceil_mode
+        out, winners, mean, var, inv_std = ctx.kernels.batch_norm_relu_max_pool2d_forward_train(
+            x, weight, bias, eps, *window, ceil_mode
+        )
+        track(running_mean, running_var, mean, var, x.shape, momentum)
+        ctx.save(winners, x, weight, mean, inv_std)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return ctx.kernels.batch_norm_relu_max_pool2d_backward_train(grad_out, *ctx.saved, *ctx.window, ctx.ceil_mode)
+
+
+class Conv2dReLU(Op):
+    """``ReLU(Conv2d(x, weight, bias))``."""
+
+    # x (n, c_in, h, w), weight (c_out, c_in / groups, kh, kw), bias (c_out,) -> (n, c_out, h_out, w_out)
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, stride, padding, dilation, groups):
+        ctx.kernels = backend_of(x)
+        ctx.window = stride, padding, dilation, groups
+        ctx.x_shape, ctx.weight_shape = x.shape, weight.shape
+        out = ctx.kernels.conv2d_relu_forward(x, weight, bias, *ctx.window)
+        ctx.save(out, x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        out, x, weight = ctx.saved
+        return conv2d_gradients(ctx, ctx.kernels.relu_backward_input(grad_out, out), x, weight)
+
+
+class LinearReLU(Op):
+    """``ReLU(Linear(x, weight, bias))``."""
+
+    # x (..., in), weight (out, in), bias (out,) -> max(x weight^T + bias, 0) (..., out)
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.kernels = backend_of(x)
+        out = ctx.kernels.linear_relu_forward(as_rows(x), weight, bias)
+        out = out.reshape(*x.shape[:-1], weight.shape[0])  # (rows, out) -> (..., out)
+        ctx.save(out, x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        out, x, weight = ctx.saved
+        return linear_gradients(ctx, ctx.kernels.relu_backward_input(grad_out, out), x, weight)
+
+
+class ReLUDropout(Op):
+    """``Dropout(ReLU(x))``. The result says which elements were kept, so the backward pass draws no mask again."""
+
+    # y = max(x, 0) m / (1 - p), m a mask of 0 and 1;  dL/dx = g / (1 - p) where y > 0, else 0
+    @staticmethod
+    def forward(ctx, x, *, p, generator):
+        ctx.kernels = backend_of(x)
+        ctx.p = p
+        out = ctx.kernels.relu_dropout_forward(x, p, *generator.reserve(x.size))
+        ctx.save(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (out,) = ctx.saved
+        return ctx.kernels.relu_dropout_backward_input(grad_out, out, ctx.p)
