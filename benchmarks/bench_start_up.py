@@ -20,7 +20,7 @@ from .harness import machine, write_json
 
 _STEP = "from benchmarks.bench_train_step import {peer}_step as make; make({arguments})()"
 MINICNN = _STEP.format(peer="minicnn", arguments="64, 2")
-TORCH = _STEP.format(peer="torch", arguments="64, 2, False")
+TORCH = _STEP.format(peer="torch", arguments="64, 2")
 
 
 def seconds(code: str, cache: str | None = None) -> float:

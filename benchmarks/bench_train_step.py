@@ -15,15 +15,16 @@ import json
 from .harness import interleave, machine, run_pinned, summarise, write_json
 
 
-def minicnn_step(batch_size: int, threads: int):
+def minicnn_step(batch_size: int, threads: int, compiled: bool = False):
     """A function that takes one training step with minicnn."""
     import minicnn as mc
 
     mc.set_num_threads(threads)
-    return _step(mc, batch_size, mc.models.mnist_cnn())
+    model = mc.models.mnist_cnn()
+    return _step(mc, batch_size, mc.compile(model) if compiled else model)
 
 
-def torch_step(batch_size: int, threads: int, channels_last: bool):
+def torch_step(batch_size: int, threads: int, channels_last: bool = False, compiled: bool = False):
     """A function that takes one training step with PyTorch."""
     import torch
     from torch import nn
@@ -37,7 +38,7 @@ def torch_step(batch_size: int, threads: int, channels_last: bool):
     model = nn.Sequential(features, *classifier)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
-    return _step(torch, batch_size, model)
+    return _step(torch, batch_size, torch.compile(model) if compiled else model)
 
 
 def _step(framework, batch_size: int, model):
@@ -61,8 +62,10 @@ def worker(batch_size: int, threads: int, rounds: int, steps: int) -> dict:
     """Measure all peers in this process."""
     peers = {
         "minicnn": minicnn_step(batch_size, threads),
-        "torch eager": torch_step(batch_size, threads, False),
-        "torch eager, channels_last": torch_step(batch_size, threads, True),
+        "minicnn compiled": minicnn_step(batch_size, threads, compiled=True),
+        "torch eager": torch_step(batch_size, threads),
+        "torch eager, channels_last": torch_step(batch_size, threads, channels_last=True),
+        "torch compiled": torch_step(batch_size, threads, compiled=True),
     }
     return {name: summarise(seconds) for name, seconds in interleave(peers, rounds, steps).items()}
 

@@ -12,11 +12,12 @@ Names, arguments and semantics are torch's: ``import minicnn as torch`` runs a t
 ``minicnn_kernels``.
 """
 
-from minicnn_kernels import use_backend
+from minicnn_kernels import conv_algorithm, set_exact_convolutions, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
-from . import autograd, cuda, data, models, nn, ops, optim, random, utils
+from . import autograd, compiler, cuda, data, models, nn, ops, optim, random, utils
 from .autograd import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .compiler import compile
 from .device import DeviceUnavailable, device
 from .dtypes import (
     DType,

@@ -1,0 +1,147 @@
+"""Tracing: run a model's forward once, and write down the operations it consists of.
+
+The trace is a straight line of calls, ``op(values and constants) -> values``. Values are numbered: first the inputs, then
+each result. Parameters and buffers are constants of the program that are looked at anew at each run. What Python did in
+between (loops over layers, ``if self.training``) is gone; what it may depend on is guarded (``compiled.py``).
+
+Some things cannot be written down: a number taken out to Python (``if x.sum() > 0``, ``x.item()``), a tensor that did not
+come from the traced operations, a custom ``Function``. Then the trace is *broken*, with a reason and the line it happened
+in, and the model runs eagerly. A broken trace is never guessed round.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..autograd import Op, Tensor
+from ..autograd.anomaly import user_line
+from ..autograd.grad_mode import is_grad_enabled
+from ..autograd.tracing import listening
+from ..nn import Module
+
+_ARITHMETIC = ("add_", "sub_", "mul_", "div_")
+
+
+class Value(NamedTuple):
+    """The result number ``number`` of the trace, standing for a tensor."""
+
+    number: int
+
+
+class Call(NamedTuple):
+    """One operation: ``outputs = op.apply(*args, **options)``, recorded for backward or not.
+
+    ``args`` holds :class:`Value`, tensors of the model (parameters, buffers) and constants.
+    """
+
+    op: type[Op]
+    args: tuple
+    options: dict[str, Any]
+    outputs: tuple[int, ...]
+    recording: bool
+    fused_from: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.op.__name__
+
+
+class Write(NamedTuple):
+    """``target.name(other)``: an in-place change of a buffer by a constant, such as counting batches."""
+
+    target: Tensor
+    name: str
+    other: Any
+
+
+class Trace:
+    """The listener (see ``minicnn/autograd/tracing.py``) that fills ``calls``; ``broken`` says why it could not."""
+
+    def __init__(self, model: Module, inputs: list[Tensor]):
+        self.calls: list[Call | Write] = []
+        self.shapes: list[tuple[int, ...]] = [tuple(t.shape) for t in inputs]
+        self.dtypes = [t.dtype for t in inputs]
+        self.broken: str | None = None
+        self._n_inputs = len(inputs)
+        self._numbers = {id(t): i for i, t in enumerate(inputs)}
+        self._alive: list[Tensor] = list(inputs)  # keeps the ids ours
+        self._model = {id(t): t for t in [*model.parameters(), *model.buffers()]}
+
+    def operation(self, op: type[Op], args: tuple, options: dict[str, Any], outputs: tuple) -> None:
+        if self.broken:
+            return
+        written = tuple(self._reference(a, op.__name__) for a in args)
+        numbers = []
+        for tensor in outputs:
+            self._numbers[id(tensor)] = len(self.shapes)
+            numbers.append(len(self.shapes))
+            self._alive.append(tensor)
+            self.shapes.append(tuple(tensor.shape))
+            self.dtypes.append(tensor.dtype)
+        self.calls.append(Call(op, written, options, tuple(numbers), is_grad_enabled()))
+
+    def in_place(self, target: Tensor, compute: Any, name: str, sources: tuple, write: Any) -> Tensor:
+        if id(target) in self._numbers:
+            return self._overwrite(target, compute, name, sources, write)
+        with listening(None):
+            write(target, compute, name, *sources)
+        if id(target) in self._model and name in _ARITHMETIC and not isinstance(sources[0], Tensor):
+            self.calls.append(Write(target, name, sources[0]))
+        else:
+            self._break(f"{name} changes a tensor in place")
+        return target
+
+    def _overwrite(self, target: Tensor, compute: Any, name: str, sources: tuple, write: Any) -> Tensor:
+        """An in-place change of a value nobody else looks at: in the plan, the tensor simply stands for the new value."""
+        if target._version_cell.viewed:
+            self._break(f"{name} changes memory in place that other tensors share")
+        if self._numbers[id(target)] < self._n_inputs:
+            self._break(f"{name} changes an input in place")
+        results: list[Tensor] = []
+
+        def listen(x: Tensor) -> Tensor:
+            self._numbers[id(x)] = self._numbers[id(target)]  # x is the target, or a copy of it
+            results.append(compute(x))
+            self._alive += [x, results[0]]
+            return results[0]
+
+        write(target, listen, name, *sources)
+        number = self._numbers.get(id(results[0]))
+        if number is None:
+            self._break(f"{name} writes what no traced operation made")
+        else:
+            self._numbers[id(target)] = number
+        return target
+
+    def read(self, tensor: Tensor, how: str) -> None:
+        if id(tensor) in self._numbers:
+            self._break(f"{how} takes a traced tensor's numbers out to Python")
+        else:
+            self._break(f"{how} takes numbers out to Python that the trace would not look at again")
+
+    def opaque(self, what: str) -> None:
+        self._break(what)
+
+    def number_of(self, tensor: Tensor) -> int | None:
+        """The value's number, or None (and a broken trace) for a tensor that the trace does not know."""
+        number = self._numbers.get(id(tensor))
+        if number is None:
+            self._break("the model returns a tensor that no traced operation made")
+        return number
+
+    def _reference(self, argument: Any, name: str) -> Any:
+        if not isinstance(argument, Tensor):
+            return argument
+        if id(argument) in self._numbers:
+            return Value(self._numbers[id(argument)])
+        if id(argument) in self._model:
+            return argument
+        self._break(
+            f"{name} takes a tensor that is neither an input, a parameter, a buffer nor the result of a traced operation "
+            "(from a factory, a comparison, detach()?)"
+        )
+        return argument
+
+    def _break(self, reason: str) -> None:
+        if self.broken is None:
+            self.broken = f"{reason}, at {user_line()}"

@@ -1,0 +1,459 @@
+"""Compiled models compute what eager ones do, notice every change, and never reuse memory that somebody holds."""
+
+import copy
+import gc
+import pickle
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn import nn
+from minicnn.nn import functional as F
+from minicnn_kernels import workspace
+
+
+class Tutorial(nn.Module):
+    """The tutorial network, smaller; ``dropout`` 0 makes two runs comparable."""
+
+    def __init__(self, dropout=0.0, inplace=False):
+        super().__init__()
+        self.features = nn.Sequential(
+            *(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace), nn.MaxPool2d(2, 2)),
+            *(nn.Conv2d(6, 7, 3, padding=1), nn.BatchNorm2d(7), nn.ReLU(inplace), nn.MaxPool2d(2, 2)),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(7 * 4 * 4, 20), nn.ReLU(inplace), nn.Dropout(dropout), nn.Linear(20, 5)
+        )
+
+    def forward(self, x):
+        return self.classifier(self.features(x))
+
+
+class Residual(nn.Module):
+    """Branches: the block's input is used twice, and one batch norm feeds an addition."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
+        self.conv2, self.bn2 = nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + x)
+
+
+class ManyThings(nn.Module):
+    """Views, reductions, several inputs and a nested result."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 6)
+
+    def forward(self, x, y, scale=2.0):
+        a = self.linear(x).view(-1, 2, 3).permute(0, 2, 1)
+        b = mc.cat([a, a * scale], dim=1).mean(dim=(1, 2))
+        return {"sum": a.sum(), "parts": [b, (y @ x.T).softmax(1)], "same": x}
+
+
+def flatten(result):
+    if isinstance(result, mc.Tensor):
+        return [result]
+    parts = result.values() if isinstance(result, dict) else result
+    return [t for part in parts for t in flatten(part)]
+
+
+def images(dtype=mc.float64, n=3, c=1, size=16, seed=0):
+    return mc.randn(n, c, size, size, dtype=dtype, generator=mc.Generator().manual_seed(seed))
+
+
+def step(model, *inputs):
+    """Outputs, parameter gradients and input gradients, under random cotangents."""
+    inputs = [x.detach().requires_grad_() for x in inputs]
+    model.zero_grad()
+    outputs = flatten(model(*inputs))
+    generator = mc.Generator().manual_seed(9)
+    outputs = [y for y in outputs if y.requires_grad]
+    mc.autograd.backward(outputs, [mc.randn(*y.shape, dtype=y.dtype, generator=generator) for y in outputs])
+    grads = [p.grad.clone() for p in model.parameters()] + [x.grad.clone() for x in inputs if x.grad is not None]
+    return [y.detach().clone() for y in outputs], grads
+
+
+def assert_equal(first, second, tolerance):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        a, b = a.detach().numpy(), b.detach().numpy()
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1.0, float(np.abs(b).max(initial=0))))
+
+
+MODELS = {
+    "tutorial": (lambda: Tutorial(), lambda dtype: (images(dtype),)),
+    "in place": (lambda: Tutorial(inplace=True), lambda dtype: (images(dtype),)),
+    "residual": (lambda: Residual(), lambda dtype: (images(dtype, c=4, size=9),)),
+    "many things": (
+        lambda: ManyThings(),
+        lambda dtype: (images(dtype, 1, 1, 6).view(6, 6), images(dtype, 1, 1, 6, 5).view(6, 6)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+# Fusion only reorders roundings: some ten of them in a row, at 2**-53 and 2**-24 each, through a few layers.
+@pytest.mark.parametrize(("dtype", "tolerance"), [(mc.float64, 1e-12), (mc.float32, 2e-5)])
+def test_forward_and_backward_equal_eager_over_several_steps(name, dtype, tolerance):
+    make, make_inputs = MODELS[name]
+    mc.manual_seed(1)
+    eager = make().to(dtype)
+    compiled = mc.compile(copy.deepcopy(eager))
+    inputs = make_inputs(dtype)
+    for i in range(4):
+        ours, theirs = step(compiled, *inputs), step(eager, *inputs)
+        assert compiled.plan is not None, f"step {i} has no plan"
+        assert_equal(ours[0], theirs[0], tolerance)
+        assert_equal(ours[1], theirs[1], tolerance)
+        assert_equal(list(compiled.buffers()), list(eager.buffers()), tolerance)
+
+
+@pytest.mark.parametrize("name", ["tutorial", "residual"])
+def test_evaluation_folds_batch_norm_and_equals_eager(name):
+    make, make_inputs = MODELS[name]
+    eager = make().double()
+    inputs = make_inputs(mc.float64)
+    for _ in range(3):
+        eager(*inputs)  # running statistics that are not the initial ones
+    eager.eval()
+    compiled = mc.compile(eager)
+    with mc.no_grad():
+        wanted = eager(*inputs)
+        for _ in range(3):
+            assert_equal([compiled(*inputs)], [wanted], 1e-12)
+    assert compiled.plan.folded
+    assert "BatchNormEval" in str(compiled.plan)
+
+
+def test_folded_weights_die_with_their_version():
+    model = Residual().double().eval()
+    compiled = mc.compile(model)
+    x = images(c=4)
+    with mc.no_grad():
+        compiled(x)
+        compiled(x)
+        for change in (
+            lambda: model.bn1.weight.mul_(2.0),
+            lambda: model.bn2.running_var.add_(1.0),
+            lambda: model.conv1.weight.add_(0.1),
+            lambda: model.load_state_dict({k: v + 0.5 for k, v in model.state_dict().items()}),
+        ):
+            change()
+            assert_equal([compiled(x)], [model(x)], 1e-12)
+            assert_equal([compiled(x)], [model(x)], 1e-12)
+
+
+def test_gradients_match_pytorch():
+    torch = pytest.importorskip("torch")
+    ours = Tutorial().double()
+    theirs = torch.nn.Sequential(
+        torch.nn.Sequential(
+            *(torch.nn.Conv2d(1, 6, 3, padding=1), torch.nn.BatchNorm2d(6), torch.nn.ReLU(), torch.nn.MaxPool2d(2, 2)),
+            *(torch.nn.Conv2d(6, 7, 3, padding=1), torch.nn.BatchNorm2d(7), torch.nn.ReLU(), torch.nn.MaxPool2d(2, 2)),
+        ),
+        torch.nn.Sequential(
+            *(torch.nn.Flatten(), torch.nn.Linear(112, 20), torch.nn.ReLU(), torch.nn.Dropout(0.0)),
+            torch.nn.Linear(20, 5),
+        ),
+    ).double()
+    for a, b in zip(theirs.parameters(), ours.parameters(), strict=True):
+        a.data = torch.from_numpy(b.detach().numpy().copy())
+    compiled = mc.compile(ours)
+    x = images()
+    for _ in range(3):
+        compiled.zero_grad()
+        F.cross_entropy(compiled(x), mc.tensor([0, 4, 2])).backward()
+    for _ in range(1):
+        logits = theirs(torch.from_numpy(x.numpy()))
+        torch.nn.functional.cross_entropy(logits, torch.tensor([0, 4, 2])).backward()
+    for a, b in zip(theirs.parameters(), ours.parameters(), strict=True):
+        # A bias before a batch norm has gradient zero, give or take rounding: hence the absolute term.
+        np.testing.assert_allclose(b.grad.numpy(), a.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_dropout_draws_anew_at_each_call_and_repeats_with_the_seed():
+    compiled = mc.compile(Tutorial(dropout=0.5))
+    x = images(mc.float32)
+    compiled(x)
+    mc.manual_seed(3)
+    first, second = compiled(x), compiled(x)
+    mc.manual_seed(3)
+    again = compiled(x)
+    assert not mc.equal(first, second)
+    assert mc.equal(first, again)
+
+
+def test_the_batch_count_goes_on():
+    model = Tutorial()
+    compiled = mc.compile(model)
+    for _ in range(5):
+        compiled(images(mc.float32))
+    assert model.features[1].num_batches_tracked.item() == 5
+
+
+CHANGES = {
+    "shape": lambda m: None,
+    "training flag": lambda m: m.eval(),
+    "one flag": lambda m: m.features[1].eval(),
+    "requires_grad": lambda m: m.features[0].weight.requires_grad_(False),
+    "a layer": lambda m: setattr(m.classifier, "4", nn.Linear(20, 5)),
+    "a parameter": lambda m: setattr(m.features[0], "bias", nn.Parameter(mc.ones(6))),
+    "data": lambda m: setattr(m.features[0].weight, "data", mc.ones(6, 1, 3, 3)),
+    "an attribute": lambda m: setattr(m.features[3], "kernel_size", 1),
+    "a stateless layer": lambda m: setattr(m.features, "2", nn.Tanh()),
+    "in place": lambda m: m.features[0].weight.data.mul_(3.0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_are_noticed(change):
+    model = Tutorial()
+    compiled = mc.compile(model)
+    x = images(mc.float32)
+    compiled(x)
+    compiled(x)
+    CHANGES[change](model)
+    x = images(mc.float32, n=5) if change == "shape" else x
+    reference = copy.deepcopy(model)
+    for _ in range(2):
+        assert_equal([compiled(x)], [reference(x)], 2e-6)
+
+
+def test_grad_mode_threads_and_back_end_are_guarded():
+    model = Tutorial()
+    compiled = mc.compile(model)
+    x = images(mc.float32)
+    assert compiled(x).requires_grad
+    with mc.no_grad():
+        assert not compiled(x).requires_grad
+        assert not compiled(x).requires_grad
+    assert compiled(x).requires_grad
+    with mc.use_backend("reference"):
+        compiled(x)
+        assert compiled(x).grad_fn is not None
+    before = mc.get_num_threads()
+    try:
+        mc.set_num_threads(before + 1)
+        compiled(x)
+    finally:
+        mc.set_num_threads(before)
+    assert len(compiled._plans) == 4
+
+
+def test_a_layer_that_comes_and_goes():
+    """Modules are known by identity: that of one that is gone must not come back under another name."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+    compiled = mc.compile(model)
+    x = mc.randn(4, 3)
+    for layer in (nn.Tanh, nn.Sigmoid, nn.ReLU) * 5:
+        model[1] = layer()
+        assert_equal([compiled(x)], [model(x)], 1e-6)
+        gc.collect()
+
+
+def test_the_first_call_has_the_bits_of_all_others():
+    """A resumed run traces where an uninterrupted one does not."""
+    mc.manual_seed(0)
+    model = Tutorial(dropout=0.5)
+    x = images(mc.float32)
+    state, random = copy.deepcopy(model.state_dict()), mc.get_rng_state()
+    results = []
+    for warm in (False, True):
+        compiled = mc.compile(model)
+        if warm:
+            compiled(x)
+        model.load_state_dict(state)
+        mc.set_rng_state(random)
+        results.append((compiled(x), *(b.clone() for b in model.buffers()), mc.get_rng_state().offset))
+    for a, b in zip(*results, strict=True):
+        assert a == b if isinstance(a, int) else mc.equal(a, b)
+
+
+def test_copies_and_pickles_trace_anew():
+    compiled = mc.compile(Tutorial())
+    x = images(mc.float32)
+    compiled.eval()
+    with mc.no_grad():
+        wanted = compiled(x)
+        for copied in (copy.deepcopy(compiled), pickle.loads(pickle.dumps(compiled))):
+            assert copied.plan is None
+            assert mc.equal(copied(x), wanted)
+            assert copied.features[0].weight is not compiled.features[0].weight
+
+
+def test_an_input_changed_in_place_is_changed_once():
+    class Shift(nn.Module):
+        def forward(self, x):
+            return x.add_(1.0) * 2
+
+    compiled = mc.compile(Shift())
+    x = mc.zeros(3)
+    with pytest.warns(UserWarning, match="changes an input in place"):
+        assert mc.equal(compiled(x), mc.full((3,), 2.0))
+    assert mc.equal(x, mc.ones(3))
+
+
+def test_a_channels_last_input_has_a_plan_of_its_own():
+    model = Residual()
+    compiled = mc.compile(model)
+    plain = images(mc.float32, c=4)
+    last = mc.from_numpy(np.ascontiguousarray(plain.numpy().transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
+    assert_equal([compiled(plain)], [compiled(last)], 1e-5)
+    assert len(compiled._plans) == 2
+
+
+class Breaks(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.linear(x)
+        return y * self.how(y)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (lambda y: 2.0 if y.sum() > 0 else 3.0, "bool()"),
+        (lambda y: y.sum().item(), "item()"),
+        (lambda y: float(y.detach().numpy().max()), "numpy()"),
+        (lambda y: mc.rand(4), "neither an input"),
+        (lambda y: (y > 0).float(), "neither an input"),
+        (lambda y: y.detach(), "neither an input"),
+    ],
+)
+def test_what_cannot_be_traced_runs_eagerly_with_one_warning_that_says_where(how, reason):
+    model = Breaks(how)
+    compiled = mc.compile(model)
+    x = mc.randn(3, 4)
+    with pytest.warns(UserWarning, match="runs eagerly") as caught:
+        compiled(x)
+    assert reason in str(caught[0].message)
+    assert "test_compile.py" in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mc.manual_seed(5)
+        ours = compiled(x)
+        mc.manual_seed(5)
+        assert mc.equal(ours, model(x))
+    assert compiled.plan is None
+
+
+def test_hooks_run_each_time():
+    model = Tutorial()
+    compiled = mc.compile(model)
+    x = images(mc.float32)
+    compiled(x)
+    seen = []
+    handle = model.features.register_forward_hook(lambda module, args, output: seen.append(output.shape))
+    with pytest.warns(UserWarning, match="hooks"):
+        compiled(x)
+    compiled(x)
+    assert len(seen) == 2
+    handle.remove()
+    compiled(x)
+    assert len(seen) == 2
+    assert compiled.plan is not None
+
+
+def test_a_steady_step_allocates_no_new_blocks(monkeypatch):
+    model = mc.compile(nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)))
+    x = images(mc.float32, n=16, c=3, size=32)
+
+    def train():
+        model.zero_grad()
+        model(x).sum().backward()
+
+    for _ in range(3):
+        train()
+    made = []
+    new_block = workspace._new_block
+    monkeypatch.setattr(workspace, "_new_block", lambda size: made.append(size) or new_block(size))
+    for _ in range(3):
+        train()
+    assert made == []
+
+
+def test_a_result_that_is_held_is_never_overwritten():
+    model = mc.compile(nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU()))
+    model(images(mc.float32, n=16, c=3, size=32))
+    held = [model(images(mc.float32, n=16, c=3, size=32, seed=s)) for s in range(4)]
+    copies = [h.detach().clone() for h in held]
+    views = [h.detach()[1:, ::2] for h in held[:2]]
+    view_copies = [v.clone() for v in views]
+    del held[:2]
+    gc.collect()
+    for s in range(4):
+        model(images(mc.float32, n=16, c=3, size=32, seed=s + 10)).sum().backward()
+    for a, b in zip([*held, *views], [*copies[2:], *view_copies], strict=True):
+        assert mc.equal(a.detach(), b)
+
+
+def test_a_plan_may_run_in_several_threads_at_once():
+    model = Residual().eval()
+    compiled = mc.compile(model)
+    inputs = [images(mc.float32, c=4, seed=s) for s in range(4)]
+    with mc.no_grad():
+        wanted = [model(x) for x in inputs]
+    wrong = []
+
+    def work(i):
+        with mc.no_grad():
+            for _ in range(20):
+                if not np.allclose(compiled(inputs[i]).numpy(), wanted[i].numpy(), atol=1e-5):
+                    wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_a_stale_backward_is_an_error_as_in_eager_mode():
+    compiled = mc.compile(Tutorial())
+    x = images(mc.float32)
+    compiled(x)
+    y = compiled(x).sum()
+    with mc.no_grad():
+        compiled.features[4].weight.mul_(2.0)
+    with pytest.raises(RuntimeError, match="changed it in place"):
+        y.backward()
+
+
+def test_attributes_parameters_and_state_are_the_models():
+    model = Tutorial()
+    compiled = mc.compile(model)
+    assert compiled.features is model.features
+    assert next(iter(compiled.parameters())) is model.features[0].weight
+    assert list(compiled.state_dict()) == ["_orig_mod." + k for k in model.state_dict()]
+    assert compiled.train(False) is compiled
+    assert not model.training
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = compiled.nothing
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match="expected a Module, got function"):
+        mc.compile(lambda x: x)
+    with pytest.raises(NotImplementedError, match="fullgraph"):
+        mc.compile(nn.Linear(1, 1), fullgraph=True)
+
+
+def test_the_plan_prints_what_was_fused():
+    compiled = mc.compile(Tutorial())
+    compiled(images(mc.float32))
+    table = str(compiled.plan)
+    assert "BatchNormTrain + ReLU + MaxPool2d" in table
+    assert table.count("Conv2d") == 2
