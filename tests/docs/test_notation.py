@@ -11,7 +11,9 @@ SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("
 # A shape begins with the batch, or with the groups: "x (n, c_in, h, w)", not the arguments of "f(n, m)".
 SHAPE = re.compile(r"(?<![\w.\])])\(((?:n|groups|chunks|kh\*kw), [\w*/+.\- ,]+)\)")
 # Words that say by themselves what they count.
-PLAIN_WORDS = {"pixels", "chunks", "taps", "windows", "panels", "columns", "hidden", "padded", "h_padded", "w_padded"}
+PLAIN_WORDS = set(
+    "pixels chunks blocks lanes taps tiles points windows panels columns hidden padded h_padded w_padded".split()
+)
 
 
 def glossary() -> set[str]:
