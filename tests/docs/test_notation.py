@@ -11,9 +11,8 @@ SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("
 # A shape begins with the batch, or with the groups: "x (n, c_in, h, w)", not the arguments of "f(n, m)".
 SHAPE = re.compile(r"(?<![\w.\])])\(((?:n|groups|chunks|kh\*kw), [\w*/+.\- ,]+)\)")
 # Words that say by themselves what they count.
-PLAIN_WORDS = set(
-    "pixels chunks blocks lanes taps tiles points windows panels columns hidden padded h_padded w_padded".split()
-)
+PLAIN_WORDS = {"pixels", "chunks", "blocks", "lanes", "taps", "tiles", "points", "windows", "panels", "columns"}
+PLAIN_WORDS |= {"hidden", "padded", "h_padded", "w_padded"}
 
 
 def glossary() -> set[str]:
