@@ -18,9 +18,18 @@ from types import ModuleType
 
 import numpy as np
 
+from .algorithms import conv_algorithm, current_conv_algorithm, set_exact_convolutions
 from .compile_cache import compile_cache_dir, compile_cache_status
 
-__all__ = ["backend_of", "compile_cache_dir", "compile_cache_status", "use_backend"]
+__all__ = [
+    "backend_of",
+    "compile_cache_dir",
+    "compile_cache_status",
+    "conv_algorithm",
+    "current_conv_algorithm",
+    "set_exact_convolutions",
+    "use_backend",
+]
 
 BACKENDS = ("cpu", "reference")
 

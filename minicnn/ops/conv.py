@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from minicnn_kernels import backend_of, geometry
+from minicnn_kernels import backend_of, current_conv_algorithm, geometry
 from minicnn_kernels.geometry import to_pair
 
 from ..autograd import Op, Tensor
@@ -28,10 +28,10 @@ class Conv2d(Op):
     @staticmethod
     def forward(ctx, x, weight, bias, *, stride, padding, dilation, groups):
         ctx.kernels = backend_of(x)
-        ctx.window = stride, padding, dilation, groups
+        ctx.window = stride, padding, dilation, groups, current_conv_algorithm()  # backward keeps to it
         ctx.x_shape, ctx.weight_shape = x.shape, weight.shape
         ctx.save(x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
-        return ctx.kernels.conv2d_forward(x, weight, bias, stride, padding, dilation, groups)
+        return ctx.kernels.conv2d_forward(x, weight, bias, *ctx.window)
 
     @staticmethod
     def backward(ctx, grad_out):

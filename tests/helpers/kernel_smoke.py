@@ -37,6 +37,8 @@ def check_convolutions(rng: np.random.Generator, dtype: Any) -> None:
         ((2, 4, 9, 8), (34, 2, 3, 3), (2, 1), (1, 0), (1, 2), 2),
         ((1, 33, 4, 5), (7, 33, 1, 1), (1, 1), (0, 0), (1, 1), 1),
         ((2, 5, 6, 6), (5, 1, 3, 3), (2, 2), (1, 1), (1, 1), 5),
+        ((2, 18, 7, 9), (35, 18, 3, 3), (1, 1), (1, 0), (1, 1), 1),
+        ((1, 16, 11, 10), (32, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     ]
     for x_shape, weight_shape, *window in cases:
         x, weight = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(weight_shape).astype(dtype)
@@ -46,6 +48,13 @@ def check_convolutions(rng: np.random.Generator, dtype: Any) -> None:
         compare("conv2d_backward_input", grad_out, weight, x_shape, *window, terms=300)
         compare("conv2d_backward_weight", grad_out, x, weight_shape, *window, terms=300)
         compare("conv2d_backward_bias", grad_out, terms=100)
+        for algorithm in ("im2col", "direct", "winograd"):
+            if algorithm == "winograd" and (weight_shape[2:], *window[:1], *window[2:]) != ((3, 3), (1, 1), (1, 1), 1):
+                continue
+            terms = 30_000 if algorithm == "winograd" else 300  # rounding errors ten times as large
+            compare("conv2d_forward", x, weight, bias, *window, algorithm, terms=terms)
+            compare("conv2d_backward_input", grad_out, weight, x_shape, *window, algorithm, terms=terms)
+            compare("conv2d_backward_weight", grad_out, x, weight_shape, *window, algorithm, terms=terms)
         cols = compare("im2col", x, weight_shape[2:], *window[:3])
         compare("col2im", cols, x_shape[2:], weight_shape[2:], *window[:3], terms=10)
 

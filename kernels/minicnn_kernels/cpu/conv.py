@@ -1,25 +1,38 @@
-"""2-D convolution: which algorithm computes it. The maths is in ``reference/conv.py``.
+"""2-D convolution: hands each one to an algorithm. The maths is in ``reference/conv.py``.
 
-``conv_im2col.py`` takes every case; ``conv_depthwise.py`` the one in which each channel has a filter of its own and a
-matrix product would be nearly empty.
+``conv_choice.py`` says which, and why. ``conv_im2col.py`` takes every case, and is the one to read first; then
+``conv_direct.py`` for few channels, ``conv_winograd.py`` for 3x3 filters, ``conv_depthwise.py`` where each channel has a
+filter of its own and a matrix product would be nearly empty.
 """
+
+from types import ModuleType
 
 import numpy as np
 
 from ..threads import parallel_chunks, split
-from . import conv_depthwise, conv_im2col
+from . import conv_depthwise, conv_direct, conv_im2col, conv_winograd
+from .conv_choice import choose, is_depthwise
 from .jit import jit
 from .layout import to_channels_last
 
 Pair = tuple[int, int]
 
+ALGORITHMS = {"im2col": conv_im2col, "direct": conv_direct, "winograd": conv_winograd}
+
 
 def conv2d_forward(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """x (n, c_in, h, w), weight (c_out, c_in/groups, kh, kw), bias (c_out,) or None -> (n, c_out, h_out, w_out)."""
-    algorithm = conv_depthwise if _is_depthwise(weight.shape, groups) else conv_im2col
-    return algorithm.forward(x, weight, bias, stride, padding, dilation, groups)
+    module = _module(x.shape, weight.shape, stride, padding, dilation, groups, algorithm)
+    return module.forward(x, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d_backward_input(
@@ -30,10 +43,11 @@ def conv2d_backward_input(
     padding: Pair,
     dilation: Pair,
     groups: int,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """grad_out (n, c_out, h_out, w_out) -> grad_x (n, c_in, h, w)."""
-    algorithm = conv_depthwise if _is_depthwise(weight.shape, groups) else conv_im2col
-    return algorithm.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
+    module = _module(input_shape, weight.shape, stride, padding, dilation, groups, algorithm)
+    return module.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
 
 
 def conv2d_backward_weight(
@@ -44,10 +58,11 @@ def conv2d_backward_weight(
     padding: Pair,
     dilation: Pair,
     groups: int,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """grad_out (n, c_out, h_out, w_out), x (n, c_in, h, w) -> grad_weight (c_out, c_in/groups, kh, kw), row-major."""
-    algorithm = conv_depthwise if _is_depthwise(weight_shape, groups) else conv_im2col
-    return algorithm.backward_weight(grad_out, x, weight_shape, stride, padding, dilation, groups)
+    module = _module(x.shape, weight_shape, stride, padding, dilation, groups, algorithm)
+    return module.backward_weight(grad_out, x, weight_shape, stride, padding, dilation, groups)
 
 
 def conv2d_backward_bias(grad_out: np.ndarray) -> np.ndarray:
@@ -61,8 +76,20 @@ def conv2d_backward_bias(grad_out: np.ndarray) -> np.ndarray:
     return sums.sum(axis=0).astype(grad_out.dtype)  # (chunks, c_out) -> (c_out,)
 
 
-def _is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
-    return groups > 1 and weight_shape[0] == groups and weight_shape[1] == 1
+def _module(
+    x_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    algorithm: str,
+) -> ModuleType:
+    """The file that computes this convolution and its gradients."""
+    name = choose(x_shape, weight_shape, stride, padding, dilation, groups, algorithm).algorithm
+    if name == "direct" and is_depthwise(weight_shape, groups):
+        return conv_depthwise
+    return ALGORITHMS[name]
 
 
 @jit

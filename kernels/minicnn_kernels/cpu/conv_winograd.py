@@ -148,7 +148,7 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, paddi
 
 
 def _transform_filters(weight: np.ndarray, rows: int, n: int, strides: tuple[int, int, int]) -> np.ndarray:
-    """U[p] (rows, n) as panels, from g[i, j, t] = weight.flat[strides . (i, j, t)], for a negative stride of t from its end."""
+    """U[p] (rows, n) as panels, from g[i, j, t] = weight.flat[strides . (i, j, t)], t from its end if negative."""
     columns = tile_columns(weight.dtype)
     panels = -(-n // columns)
     filters = workspace.empty((POINTS * (panels * columns * rows + PAD),), weight.dtype)
@@ -228,7 +228,7 @@ def _transform_inputs(first, n_tiles, x, window, c_wide, wide, v, edge):
 @jit
 def _convolve_blocks(start, stop, x, filters, bias, window, sizes, v, m, out, edge, scratch):
     """Tiles start .. stop of the output, a block at a time."""
-    h, w, c, h_out, w_out, ph, pw = window
+    c = window[2]
     c_out, wide, columns, block = sizes
     c_v, c_m = (c + wide - 1) // wide * wide, (c_out + columns - 1) // columns * columns
     v_point, m_point, filters_point = v.size // POINTS, m.size // POINTS, filters.size // POINTS
@@ -270,7 +270,7 @@ def _transform_outputs(first, n_tiles, m, window, c_out, c_m, wide, out, edge):
 @jit
 def _sum_blocks(start, stop, x, grad, window, sizes, v, m, sums, edge, scratch):
     """sums[p] = V[p]^T @ dM[p] over the tiles start .. stop; dM is written as the panels of a matrix product."""
-    h, w, c, h_out, w_out, ph, pw = window
+    _, _, c, h_out, w_out, _, _ = window
     c_out, wide, columns, block = sizes
     c_v, c_sum = (c + wide - 1) // wide * wide, (c_out + wide - 1) // wide * wide
     down, across = (h_out + 3) // 4, (w_out + 3) // 4

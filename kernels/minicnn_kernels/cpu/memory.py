@@ -14,17 +14,17 @@ from .jit import DISABLED
 
 if DISABLED:
 
-    def copy(source: Any, at: int, target: Any, t_at: int, n: int) -> None:
+    def copy(source: Any, at: Any, target: Any, t_at: Any, n: Any) -> None:
         target[t_at : t_at + n] = source[at : at + n]
 
-    def clear(target: Any, at: int, n: int) -> None:
+    def clear(target: Any, at: Any, n: Any) -> None:
         target[at : at + n] = 0
 
 else:
 
     @intrinsic
     def copy(typingctx, source, at, target, t_at, n):
-        """target[t_at : t_at + n] = source[at : at + n]; flat arrays of one dtype that do not overlap. Nothing is checked."""
+        """target[t_at : t_at + n] = source[at : at + n]; flat arrays that do not overlap; nothing is checked."""
         size = types.int64
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:

@@ -90,9 +90,15 @@ def _tile_product(rows: int) -> Callable[..., None]:
             a_start, b_start, c_start = (
                 builder.gep(data, [at]) for data, at in ((a_data, a_at), (b_data, b_at), (c_data, c_at))
             )
-            number = signature.args[0].dtype
-            vector = ir.VectorType(context.get_value_type(number), SIMD.vector_bytes // (number.bitwidth // 8))
-            _emit(builder, rows, vector, (a_start, a_row, a_col), b_start, (c_start, c_row), k, n_rows, accumulate)
+            vector = _vector_type(context, signature.args[0].dtype)
+            row_at = [builder.mul(a_row, a_row.type(i)) for i in range(rows)]
+            b_row = b_at.type(VECTORS * vector.count)
+
+            def step_at(step: ir.Value) -> ir.Value:
+                return builder.mul(step, a_col)
+
+            factors = (a_start, row_at, step_at, b_start, b_row)
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate)
             return context.get_dummy_value()
 
         return signature, generate
@@ -110,19 +116,75 @@ def _plain_tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accum
         target[:] = target + total if accumulate else total
 
 
+def _indirect_product(rows: int) -> Callable[..., None]:
+    """``tile(a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate)``.
+
+    As above, but where A's numbers lie is looked up in two tables of offsets, and B may be any rows of memory:
+    A[i, p] = a[a_at + row_at[i_at + i] + step_at[p_at + p]], B[p, j] = b[b_at + p * b_row + j]. ``conv_direct.py`` uses it.
+    """
+    if DISABLED:
+        return _plain_indirect_tile
+
+    @intrinsic
+    def tile(typingctx, a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate):
+        size = types.int64
+        factors = (a, size, row_at, size, step_at, size, b, size, size)
+        signature = types.void(*factors, c, size, size, size, size, types.boolean)
+
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            b_row, c_row, k, n_rows, accumulate = args[8], *args[11:]
+            a_start, rows_start, steps_start, b_start, c_start = (
+                builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+                for kind, array, at in zip(signature.args, args, args[1:], strict=False)
+                if isinstance(kind, types.Array)
+            )
+            row_at = []
+            for i in map(b_row.type, range(rows)):
+                there = builder.select(builder.icmp_signed("<", i, n_rows), i, b_row.type(0))
+                row_at.append(builder.load(builder.gep(rows_start, [there])))
+
+            def step_at(step: ir.Value) -> ir.Value:
+                return builder.load(builder.gep(steps_start, [step]))
+
+            vector = _vector_type(context, signature.args[0].dtype)
+            factors = (a_start, row_at, step_at, b_start, b_row)
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def _plain_indirect_tile(a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate):
+    """The same in NumPy, for ``NUMBA_DISABLE_JIT=1``."""
+    columns = tile_columns(a.dtype)
+    left = a[a_at + row_at[i_at : i_at + n_rows, None] + step_at[p_at : p_at + k]]  # (n_rows, k)
+    right = b[b_at + np.arange(k)[:, None] * b_row + np.arange(columns)]  # (k, columns)
+    target = c[c_at + np.arange(n_rows)[:, None] * c_row + np.arange(columns)] if accumulate else 0
+    c[c_at + np.arange(n_rows)[:, None] * c_row + np.arange(columns)] = target + left @ right
+
+
+def _vector_type(context: Any, number: Any) -> ir.VectorType:
+    return ir.VectorType(context.get_value_type(number), SIMD.vector_bytes // (number.bitwidth // 8))
+
+
 def _emit(
     builder: ir.IRBuilder,
-    rows: int,
     vector: ir.VectorType,
-    a: tuple[ir.Value, ir.Value, ir.Value],
-    b: ir.Value,
+    factors: tuple[ir.Value, list[ir.Value], Callable[[ir.Value], ir.Value], ir.Value, ir.Value],
     c: tuple[ir.Value, ir.Value],
     k: ir.Value,
     n_rows: ir.Value,
     accumulate: ir.Value,
 ) -> None:
-    """Emit the loop over k and the stores. a: pointer, row and column stride; b: pointer; c: pointer, row stride."""
-    a_start, a_row, a_col = a
+    """Emit the loop over k and the stores.
+
+    factors: A's start, the offset of each row and, given a step, of its column; B's start and row stride.
+    c: start, row stride.
+    """
+    a_start, row_offsets, step_offset, b, b_row = factors
+    rows = len(row_offsets)
     c_start, c_row = c
     size = ir.IntType(64)
     align = 4 if isinstance(vector.element, ir.FloatType) else 8  # arrays are aligned to their elements, not to vectors
@@ -138,10 +200,11 @@ def _emit(
         return [builder.bitcast(place, vector_pointer) for place in places]
 
     # Rows that are not there read row 0 instead.
-    row_at = [
-        builder.select(builder.icmp_signed("<", number(i), n_rows), builder.mul(number(i), a_row), number(0))
-        for i in range(rows)
+    row_starts = [
+        builder.gep(a_start, [builder.select(builder.icmp_signed("<", number(i), n_rows), offset, row_offsets[0])])
+        for i, offset in enumerate(row_offsets)
     ]
+    here_first = step_offset(number(0))
     before = builder.block
     head = builder.append_basic_block("tile.head")
     body = builder.append_basic_block("tile.body")
@@ -150,7 +213,7 @@ def _emit(
 
     builder.position_at_end(head)
     step = builder.phi(size)
-    a_now = builder.phi(a_start.type)
+    here = builder.phi(size)
     b_now = builder.phi(b.type)
     sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(rows)]
     builder.cbranch(builder.icmp_signed("<", step, k), body, done)
@@ -159,19 +222,22 @@ def _emit(
     b_values = [builder.load(place, align=align) for place in vectors_at(b_now)]
     new_sums = []
     for i in range(rows):
-        value = builder.load(builder.gep(a_now, [row_at[i]]), align=align)
+        value = builder.load(builder.gep(row_starts[i], [here]), align=align)
         first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
         values = builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), spread)
         products = [builder.fmul(values, b_value, flags=contract) for b_value in b_values]
         new_sums.append([builder.fadd(s, p, flags=contract) for s, p in zip(sums[i], products, strict=True)])
-    a_next = builder.gep(a_now, [a_col])
-    b_next = builder.gep(b_now, [number(VECTORS * vector.count)])
+    b_next = builder.gep(b_now, [b_row])
     step_next = builder.add(step, number(1))
+    # Looked up a step ahead, so that it is there when the loads begin: else LLVM puts the loads of all rows together to
+    # hide the wait, and has no registers left for the sums (three times slower).
+    last = builder.icmp_signed("<", step_next, k)
+    here_next = step_offset(builder.select(last, step_next, step))
     end_of_body = builder.block
     builder.branch(head)
 
     zero = ir.Constant(vector, [0.0] * vector.count)
-    for phi, start, following in [(step, number(0), step_next), (a_now, a_start, a_next), (b_now, b, b_next)]:
+    for phi, start, following in [(step, number(0), step_next), (here, here_first, here_next), (b_now, b, b_next)]:
         phi.add_incoming(start, before)
         phi.add_incoming(following, end_of_body)
     for row, new_row in zip(sums, new_sums, strict=True):
@@ -195,3 +261,4 @@ def _emit(
 
 full_tile = _tile_product(SIMD.rows)
 low_tile = _tile_product(SIMD.few_rows)
+indirect_tile = _indirect_product(SIMD.rows)

@@ -8,6 +8,7 @@ gradients are the two products that every matrix product has: ``filters.T @ grad
 channels fall into `groups` blocks that do not see each other: one more leading axis in each product.
 
 Glossary: k = c_in/groups * kh * kw (length of a filter), o = c_out/groups, q = h_out * w_out (number of patches).
+`algorithm` is there because ``cpu/conv.py`` has a choice; here everything is im2col, whatever is asked for.
 Read next: ``cpu/conv.py``, the same without ever holding all the columns in memory.
 """
 
@@ -18,7 +19,14 @@ from .im2col import Pair, col2im, im2col
 
 
 def conv2d_forward(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """x (n, c_in, h, w), weight (c_out, c_in/groups, kh, kw), bias (c_out,) or None -> (n, c_out, h_out, w_out)."""
     n, _, h, w = x.shape
@@ -41,6 +49,7 @@ def conv2d_backward_input(
     padding: Pair,
     dilation: Pair,
     groups: int,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """grad_out (n, c_out, h_out, w_out) -> grad_x (n, c_in, h, w): patches' gradients, added where they overlap."""
     n, c_in, h, w = input_shape
@@ -60,6 +69,7 @@ def conv2d_backward_weight(
     padding: Pair,
     dilation: Pair,
     groups: int,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """grad_out (n, c_out, h_out, w_out), x (n, c_in, h, w) -> grad_weight (c_out, c_in/groups, kh, kw)."""
     cols = _grouped_columns(x, weight_shape[2:], stride, padding, dilation, groups)  # (n, groups, k, q)

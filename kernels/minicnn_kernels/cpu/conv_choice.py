@@ -1,0 +1,96 @@
+"""Which algorithm computes a 2-D convolution, and why. A pure function of shapes: nothing is timed, so results repeat.
+
+Times are estimated in multiply-adds of the matrix product's inner loop, from what the parts took on an AVX-512 core
+(``benchmarks/bench_conv.py`` measures again).
+"""
+
+from typing import NamedTuple
+
+from ..geometry import conv_output_size
+
+Pair = tuple[int, int]
+
+# What Winograd's maps cost, in multiply-adds of the product, for one tile or filter of one channel.
+INPUT_MAP, OUTPUT_MAP, FILTER_MAP = 400, 220, 600
+# What a number of a patch costs im2col to copy.
+PATCH_COPY = 3
+# Up to so many channels a group, patches are not worth copying.
+DIRECT_CHANNELS = 8
+
+
+class Choice(NamedTuple):
+    """An algorithm's name, and the reason in words."""
+
+    algorithm: str
+    reason: str
+
+
+def choose(
+    x_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    algorithm: str = "auto",
+) -> Choice:
+    """The algorithm for a convolution and its gradients: ``"im2col"``, ``"direct"`` or ``"winograd"``.
+
+    Raises
+    ------
+    ValueError
+        If the algorithm asked for cannot compute this convolution, or is unknown.
+
+    Examples
+    --------
+    >>> choose((8, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1)).algorithm
+    'winograd'
+    >>> choose((64, 1, 28, 28), (32, 1, 3, 3), padding=(1, 1)).algorithm
+    'direct'
+    >>> choose((8, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), algorithm="exact")
+    Choice(algorithm='im2col', reason='64 channels: copying patches is lost beside multiplying them')
+    """
+    impossible = _no_winograd(weight_shape, stride, dilation, groups)
+    if algorithm == "winograd" and impossible:
+        raise ValueError(
+            f"conv_algorithm('winograd'): it computes 3x3 filters with stride, dilation and groups 1, but {impossible}; "
+            "use 'auto', which takes Winograd where it can"
+        )
+    if algorithm in ("im2col", "direct", "winograd"):
+        return Choice(algorithm, "asked for")
+    if algorithm not in ("auto", "exact"):
+        raise ValueError(f"there is no convolution algorithm {algorithm!r}")
+    c_out, c_per_group, kh, kw = weight_shape
+    if is_depthwise(weight_shape, groups):
+        return Choice("direct", "depthwise: one filter a channel, no matrix to multiply")
+    if (kh, kw, stride, padding) == (1, 1, (1, 1), (0, 0)):
+        return Choice("im2col", "1x1: the image is the matrix of patches")
+    if algorithm == "auto" and not impossible:
+        n, c_in, h, w = x_shape
+        h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip((h, w), padding, strict=True))
+        tiles = n * -(-h_out // 4) * -(-w_out // 4)
+        product = 36 * tiles * c_in * c_out
+        maps = tiles * (INPUT_MAP * c_in + OUTPUT_MAP * c_out) + FILTER_MAP * c_in * c_out
+        plain = 9 * n * h_out * w_out * c_in * (c_out + PATCH_COPY)
+        if product + maps < plain:
+            return Choice(
+                "winograd", f"3x3, stride 1: an estimated {plain / (product + maps):.1f} times faster than im2col"
+            )
+    if c_per_group <= DIRECT_CHANNELS:
+        return Choice("direct", f"{c_per_group} channels a group: too few to copy patches for")
+    return Choice("im2col", f"{c_per_group} channels: copying patches is lost beside multiplying them")
+
+
+def is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
+    """Whether each channel has a filter of its own."""
+    return groups > 1 and weight_shape[0] == groups and weight_shape[1] == 1
+
+
+def _no_winograd(weight_shape: tuple[int, ...], stride: Pair, dilation: Pair, groups: int) -> str:
+    """Why Winograd cannot compute this, or nothing."""
+    if weight_shape[2:] != (3, 3):
+        return f"the filters are {weight_shape[2]}x{weight_shape[3]}"
+    for name, value, wanted in (("stride", stride, (1, 1)), ("dilation", dilation, (1, 1)), ("groups", groups, 1)):
+        if value != wanted:
+            return f"{name} is {value}"
+    return ""

@@ -1,0 +1,220 @@
+"""Direct convolution: the sum over taps and channels, read from the image itself, without building patches.
+
+In the matrix product of ``conv_im2col.py``, element (pixel, tap and channel) of the matrix of patches is
+
+    patches[p, q] = image[at + row_at[p] + step_at[q]]
+
+a sum of where the pixel's window begins and where the tap lies in the window. So the matrix need not exist: the register
+tile looks up its rows and columns in two short tables (Dukhan 2019, "The Indirect Convolution Algorithm", arXiv
+1907.02129). Stride and dilation only change the tables. Padding needs a copy of a band of a few image rows between zeros, in
+scratch memory that stays in the cache; an image without padding is read where it lies.
+
+The gradient of the weights is the product the other way round, patches.T @ grad_out: the tables change places.
+
+It pays where copying patches takes long beside multiplying them, that is with few channels: an im2col copy moves taps x
+c_in/groups numbers a pixel, for 2 x taps x c_in/groups x c_out/groups operations. A first layer of 1 -> 32 channels does 16
+operations a byte copied, hardly enough. From 32 channels on the copy is lost beside the product, and ``conv.py`` leaves
+such shapes to im2col or Winograd. Read next: ``_indirect_product`` in ``microkernel.py``.
+"""
+
+import numpy as np
+
+from ..threads import parallel_chunks, parallel_for, split
+from . import conv_im2col
+from .conv_im2col import GRAIN_FLOPS, Pair, Window, _pack, _window
+from .gemm import ROWS, pack_rows, tile_scratch
+from .jit import ONE, ZERO, jit
+from .layout import empty_channels_last, to_channels_last, to_logical
+from .memory import clear, copy
+from .microkernel import indirect_tile, tile_columns
+
+BAND_BYTES = (
+    128 * 1024
+)  # of an image's rows and the output's: with a panel of filters they fit into a second-level cache
+
+
+def forward(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> np.ndarray:
+    """See ``conv.conv2d_forward``."""
+    c_out, c_per_group, kh, kw = weight.shape
+    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    # filters[t, i, o] = weight[o, i, t]
+    filters = _pack(weight, groups, (kh * kw, c_per_group, c_out // groups), (1, kh * kw, c_per_group * kh * kw))
+    out = empty_channels_last((x.shape[0], c_out, window[3], window[4]), x.dtype)
+    _convolve(to_channels_last(x), filters, bias, window, groups, out)
+    return to_logical(out)
+
+
+def backward_input(
+    grad_out: np.ndarray,
+    weight: np.ndarray,
+    input_shape: tuple[int, int, int, int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """See ``conv.conv2d_backward_input``. With a stride there is nothing to read in place: patches are added up."""
+    return conv_im2col.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
+
+
+def backward_weight(
+    grad_out: np.ndarray,
+    x: np.ndarray,
+    weight_shape: tuple[int, int, int, int],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """See ``conv.conv2d_backward_weight``."""
+    c_out, c_per_group, kh, kw = weight_shape
+    k, o, dtype = kh * kw * c_per_group, c_out // groups, x.dtype
+    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
+    lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
+    chunks = split(x.shape[0] * window[3], grain=max(lines, GRAIN_FLOPS // (2 * window[4] * k * c_out)))
+    sums = np.zeros((max(1, len(chunks)), groups, k, o), dtype)
+
+    def run(index: int, start: int, stop: int) -> None:
+        packed, scratch = np.empty(lines * window[4] * tile_columns(dtype), dtype), tile_scratch(dtype)
+        sizes, band = (groups, o, tile_columns(dtype), lines), _band(window, lines, dtype)
+        flat = sums[index].reshape(-1)
+        _sum_bands(start, stop, x_flat, grad_flat, window, sizes, pixel_at, tap_at, flat, band, packed, scratch)
+
+    parallel_chunks(run, chunks)
+    # (chunks, groups, taps * c_per_group, o) -> (groups, taps, c_per_group, o) -> (groups, o, c_per_group, taps)
+    grad_weight = sums.sum(axis=0).reshape(groups, kh * kw, c_per_group, o).transpose(0, 3, 2, 1)
+    return np.ascontiguousarray(grad_weight).reshape(weight_shape)
+
+
+def _convolve(
+    x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, groups: int, out: np.ndarray
+) -> None:
+    """x (n, h, w, c), filters packed a group -> out (n, h_out, w_out, c_out)."""
+    n, h_out, w_out, c_out = out.shape
+    dtype = out.dtype
+    lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
+    x_flat, out_flat = x.reshape(-1), out.reshape(-1)
+    bias_or_none = np.empty(0, dtype) if bias is None else np.tile(bias, ROWS)  # for a tile's rows
+    sizes = (groups, c_out // groups, tile_columns(dtype), lines)
+
+    def run(start: int, stop: int) -> None:
+        band, scratch = _band(window, lines, dtype), tile_scratch(dtype)
+        arrays = (x_flat, filters.reshape(-1), bias_or_none)
+        _multiply_bands(start, stop, *arrays, window, sizes, pixel_at, tap_at, out_flat, band, scratch)
+
+    parallel_for(run, n * h_out, grain=max(1, GRAIN_FLOPS // (2 * w_out * tap_at.size * c_out)))
+
+
+def _tables(window: Window, groups: int, c_out: int, dtype: np.dtype) -> tuple[int, np.ndarray, np.ndarray]:
+    """Output rows of a band; where each pixel's window begins in it, and where each tap and channel lies in a window."""
+    _, w, c, h_out, w_out, kh, kw, sh, sw, _, pw, dh, dw = window
+    row = (w + 2 * pw) * c
+    lines = max(1, min(h_out, BAND_BYTES // ((row * sh + w_out * c_out) * dtype.itemsize)))
+    pixel_at = np.add.outer(np.arange(lines) * sh * row, np.arange(w_out) * sw * c)  # (lines, w_out)
+    taps = np.add.outer(np.arange(kh) * dh * row, np.arange(kw) * dw * c)  # (kh, kw)
+    tap_at = np.add.outer(taps, np.arange(c // groups))  # (kh, kw, c/groups)
+    return lines, pixel_at.reshape(-1).astype(np.int64), tap_at.reshape(-1).astype(np.int64)
+
+
+def _band(window: Window, lines: int, dtype: np.dtype) -> np.ndarray:
+    """Memory for the padded image rows under `lines` output rows; none without padding."""
+    _, w, c, _, _, kh, _, sh, _, ph, pw, dh, _ = window
+    rows = (lines - 1) * sh + (kh - 1) * dh + 1
+    return np.zeros(rows * (w + 2 * pw) * c if ph or pw else 0, dtype)
+
+
+@jit
+def _fill_band(x, image, first, n_lines, window, band):
+    """The image rows under the output rows first .. first + n_lines, between zeros. (The zeros at the sides are there.)"""
+    h, w, c, _h_out, _w_out, kh, _kw, sh, _sw, ph, pw, dh, _dw = window
+    row = (w + 2 * pw) * c
+    for i in range((n_lines - 1) * sh + (kh - 1) * dh + 1):
+        y = first * sh - ph + i
+        if 0 <= y < h:
+            copy(x, (image * h + y) * w * c, band, i * row + pw * c, w * c)
+        else:
+            clear(band, i * row + pw * c, w * c)
+
+
+@jit
+def _multiply_bands(start, stop, x, filters, bias, window, sizes, pixel_at, tap_at, out, band, scratch):
+    """Rows start .. stop of all the rows of out, a band at a time."""
+    h, w, c, h_out, w_out, _kh, _kw, sh, _sw, _ph, _pw, _dh, _dw = window
+    groups, o, columns, lines = sizes
+    c_out, k = groups * o, tap_at.size
+    size = filters.size // groups
+    line = start
+    while line < stop:
+        image, first = line // h_out, line % h_out
+        n_lines = min(lines, stop - line, h_out - first)
+        source, source_at = x, (image * h + first * sh) * w * c
+        if band.size > 0:
+            _fill_band(x, image, first, n_lines, window, band)
+            source, source_at = band, ZERO
+        for p in range(0, n_lines * w_out, ROWS):
+            n_rows = min(ROWS, n_lines * w_out - p)
+            out_at = (line * w_out + p) * c_out
+            if bias.size > 0:
+                copy(bias, ZERO, out, out_at, n_rows * c_out)
+            for group in range(groups):
+                at = source_at + group * (c // groups)
+                for j in range(0, o, columns):
+                    # A tile is always stored whole: at the right edge into scratch memory, from which it is added.
+                    whole = o - j >= columns
+                    target = out if whole else scratch
+                    to = out_at + group * o + j if whole else ZERO
+                    row = c_out if whole else columns
+                    f_at = group * size + j * k
+                    add = whole and bias.size > 0
+                    indirect_tile(
+                        source, at, pixel_at, p, tap_at, ZERO, filters, f_at, columns, target, to, row, k, n_rows, add
+                    )
+                    if not whole:
+                        for i in range(n_rows):
+                            for q in range(o - j):
+                                value = scratch[i * columns + q]
+                                there = out_at + i * c_out + group * o + j + q
+                                out[there] = value + out[there] if bias.size > 0 else value
+        line += n_lines
+
+
+@jit
+def _sum_bands(start, stop, x, grad, window, sizes, pixel_at, tap_at, sums, band, packed, scratch):
+    """sums[group] += patches.T @ grad over rows start .. stop of all the rows of grad."""
+    h, w, c, h_out, w_out, _kh, _kw, sh, _sw, _ph, _pw, _dh, _dw = window
+    groups, o, columns, lines = sizes
+    c_out, k = groups * o, tap_at.size
+    line = start
+    while line < stop:
+        image, first = line // h_out, line % h_out
+        n_lines = min(lines, stop - line, h_out - first)
+        n_pixels = n_lines * w_out
+        source, source_at = x, (image * h + first * sh) * w * c
+        if band.size > 0:
+            _fill_band(x, image, first, n_lines, window, band)
+            source, source_at = band, ZERO
+        for group in range(groups):
+            at = source_at + group * (c // groups)
+            for j in range(0, o, columns):
+                whole = o - j >= columns
+                right, right_at, right_row = grad, line * w_out * c_out + group * o + j, c_out
+                if not whole:
+                    pack_rows(ZERO, ONE, grad, right_at, c_out, n_pixels, o - j, columns, packed)
+                    right, right_at, right_row = packed, ZERO, columns
+                for q in range(0, k, ROWS):
+                    n_rows = min(ROWS, k - q)
+                    target = sums if whole else scratch
+                    to = (group * k + q) * o + j if whole else ZERO
+                    row = o if whole else columns
+                    indirect_tile(
+                        *(source, at, tap_at, q, pixel_at, ZERO, right, right_at, right_row),
+                        *(target, to, row, n_pixels, n_rows, whole),
+                    )
+                    if not whole:
+                        for i in range(n_rows):
+                            for r in range(o - j):
+                                sums[(group * k + q + i) * o + j + r] += scratch[i * columns + r]
+        line += n_lines
