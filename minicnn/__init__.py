@@ -16,7 +16,7 @@ from minicnn_kernels import conv_algorithm, set_exact_convolutions, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
 from . import autograd, compiler, cuda, data, models, nn, ops, optim, random, utils
-from .autograd import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import Size, Tensor, enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .compiler import compile
 from .device import DeviceUnavailable, device
 from .dtypes import (

@@ -1,4 +1,4 @@
-"""Devices: which array library an array belongs to, and what ``.to(device)`` means.
+"""Devices: what ``.to(device)`` means.
 
 Today every tensor lives in NumPy arrays on the CPU. The names are torch's, so that device-agnostic code
 (``device = "cuda" if mc.cuda.is_available() else "cpu"``) runs; asking for a device that is not there is an error that
@@ -7,10 +7,7 @@ says so, never a silent stay on the CPU.
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
-
-import numpy as np
 
 
 class DeviceUnavailable(RuntimeError):
@@ -76,12 +73,3 @@ def require_cpu(wanted: Any) -> device:
         )
     return CPU
 
-
-def array_module(array: Any) -> ModuleType:
-    """The library that ``array`` belongs to (NumPy), for code that makes new arrays beside it.
-
-    Element-wise code needs no such question: NumPy's functions hand foreign arrays to their own library.
-    """
-    if isinstance(array, np.ndarray):
-        return np
-    raise TypeError(f"expected a NumPy array, got {type(array).__name__}")

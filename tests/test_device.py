@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 import minicnn as mc
-from minicnn.device import array_module, require_cpu
+from minicnn.device import require_cpu
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1"])
@@ -47,6 +46,3 @@ def test_what_is_not_there_is_an_error():
     with pytest.raises(mc.DeviceUnavailable, match=r"device 'cuda:0' is not there.*is_available\(\)"):
         require_cpu("cuda:0")
     assert require_cpu(None) == require_cpu("cpu") == mc.device("cpu")
-    assert array_module(np.ones(1)) is np
-    with pytest.raises(TypeError, match=r"expected a NumPy array, got list"):
-        array_module([1])

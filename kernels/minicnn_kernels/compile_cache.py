@@ -6,7 +6,7 @@ may be read-only). If that folder cannot be written, a temporary one for this us
 ``compile_cache_status()`` says so.
 
 A stale cache must be impossible, and Numba's own check sees only the file of the function itself, not the functions
-that it calls. So the folder's name has a hash of everything that goes into the machine code: all sources in ``cpu/``,
+that it calls. So the folder's name has a hash of everything that goes into the machine code: all sources of this package,
 the versions of Numba and llvmlite, the choice of vector width. (The processor itself is part of Numba's own key.)
 After any change a new folder is used; the old ones may be deleted at will.
 """
@@ -74,8 +74,9 @@ def _wanted_folder() -> tuple[Path, str]:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).with_name("cpu").glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    package = Path(__file__).parent
+    for source in sorted(package.rglob("*.py")):  # cpu/, and what it takes constants from
+        digest.update(source.relative_to(package).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
     settings = sorted(
         (name, value) for name, value in os.environ.items() if name == "MINICNN_SIMD" or name.startswith("NUMBA_")
     )  # (NUMBA_BOUNDSCHECK=1, say, makes other code)

@@ -12,7 +12,7 @@ from typing import Any
 from .anomaly import detect_anomaly
 from .engine import check_roots, run_backward
 from .function import Function
-from .grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .gradcheck import GradcheckError, gradcheck
 from .op import Node, Op
 from .tensor import RemovableHandle, Size, Tensor
@@ -30,6 +30,7 @@ __all__ = [
     "enable_grad",
     "grad",
     "gradcheck",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",

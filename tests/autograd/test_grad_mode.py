@@ -73,6 +73,26 @@ def test_decorators(m):
         assert not m.is_grad_enabled()
 
 
+@pytest.mark.parametrize("m", [mc, torch])
+def test_inference_mode(m):
+    @m.inference_mode
+    def plain():
+        return m.is_grad_enabled()
+
+    @m.inference_mode()
+    def called():
+        return m.is_grad_enabled()
+
+    assert not plain()
+    assert not called()
+    assert m.is_grad_enabled()
+    with m.inference_mode():
+        assert not (m.ones(2, requires_grad=True) * 2).requires_grad
+    with m.inference_mode(False):
+        assert m.is_grad_enabled()
+    assert m.is_grad_enabled()
+
+
 def test_decorated_functions_may_recurse():
     @mc.no_grad()
     def down(n):
