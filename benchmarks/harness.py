@@ -42,9 +42,17 @@ def run_pinned(module: str, threads: int, arguments: list[str]) -> dict:
 
 
 def interleave(
-    peers: dict[str, Callable[[], object]], rounds: int, steps: int, warm_up: int = 3, pause: float = PAUSE
+    peers: dict[str, Callable[[], object]],
+    rounds: int,
+    steps: int,
+    warm_up: int = 3,
+    pause: float = PAUSE,
+    before: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
-    """Seconds a call for each peer: ``rounds`` times round the peers, ``steps`` timed calls each after one untimed."""
+    """Seconds a call for each peer: ``rounds`` times round the peers, ``steps`` timed calls each after one untimed.
+
+    ``before`` is called, untimed, before each timed call.
+    """
     for call in peers.values():
         for _ in range(warm_up):
             call()
@@ -56,6 +64,7 @@ def interleave(
             time.sleep(pause)
             call()
             for _ in range(steps):
+                before()
                 start = time.perf_counter()
                 call()
                 seconds[name].append(time.perf_counter() - start)

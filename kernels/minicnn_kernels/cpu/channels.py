@@ -1,8 +1,8 @@
 """Passes over a matrix (pixels, channels), a vector of channels at a time: statistics, scaling, batch norm's gradient.
 
 These are the loops of ``norm.py`` and ``fused.py`` (maths: ``reference/norm.py``) for at least as many channels as a
-vector has lanes. Every pass goes through the matrix in tiles that stay in the first-level cache, and inside a tile
-through one vector of channels after the other, so that the constants and sums of those channels stay in registers.
+vector has lanes. Every pass goes through the matrix in small tiles of a few pixels, and inside a tile through one
+vector of channels after the other, so that the constants and sums of those channels stay in registers for a while.
 Where the lanes do not divide the channels, the last vector overlaps the one before.
 
 All sums are float64, one row of accumulators a thread, added in the order of the threads. Mean and variance come from
@@ -22,7 +22,7 @@ from .jit import jit
 from .simd import VECTOR_BYTES, lanes, load, load_wide, number, store, where, widen
 
 GRAIN = 1 << 15  # numbers below which another thread does not pay
-TILE = 1 << 11  # numbers that a tile holds
+TILE = 1 << 8  # numbers that a tile holds: more, and memory is no longer read and written in order, which is slow
 
 
 def fills_a_vector(x: np.ndarray) -> bool:

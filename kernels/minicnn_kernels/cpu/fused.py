@@ -17,7 +17,16 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_for
 from .activation import _flat, _memory_order, _relu, _shaped, relu_backward_input, relu_forward
-from .channels import channel_sums, fills_a_vector, gradient_factors, gradient_sums, input_gradient, scale, statistics
+from .channels import (
+    TILE,
+    channel_sums,
+    fills_a_vector,
+    gradient_factors,
+    gradient_sums,
+    input_gradient,
+    scale,
+    statistics,
+)
 from .conv import conv2d_forward
 from .dropout import BATCH
 from .dropout import GRAIN as PHILOX_GRAIN
@@ -28,8 +37,6 @@ from .norm import batch_norm_backward_train, batch_norm_forward_train
 from .pooling import GRAIN, Pair, _grain, _output_shape, max_pool2d_backward_input, max_pool2d_forward
 from .random import philox_blocks, stream
 from .simd import VECTOR_BYTES, integer, load, load_integers, load_wide, number, store, where, widen
-
-TILE = 4  # pixels that are taken through all their channels before the next
 
 
 def batch_norm_relu_forward_train(
@@ -206,17 +213,17 @@ def _pool_rows(start, stop, x, window, mean, slope, bias, out, saved):
     kh, kw, sh, sw, ph, pw, dh, dw = window
     _, h, w, _ = x.shape
     _, h_out, w_out, c = out.shape
-    lanes = VECTOR_BYTES // x.itemsize
+    lanes, width = VECTOR_BYTES // x.itemsize, max(1, TILE // c)
     for row in range(start, stop):
         image, oy = row // h_out, row % h_out
         top = oy * sh - ph
         first_i, stop_i = _inside(top, dh, kh, h)
-        for tile in range(0, w_out, TILE):
+        for tile in range(0, w_out, width):
             for block in range(0, c, lanes):
                 j = min(block, c - lanes)
                 centre, factor, shift = load(mean, j), load(slope, j), load(bias, j)
                 zero, lowest, nobody = number(0, centre), number(-np.inf, centre), integer(kh * kw, centre)
-                for ox in range(tile, min(tile + TILE, w_out)):
+                for ox in range(tile, min(tile + width, w_out)):
                     left = ox * sw - pw
                     first_j, stop_j = _inside(left, dw, kw, w)
                     best, winner = lowest, nobody
@@ -241,12 +248,12 @@ def _sum_winners(index, start, stop, grad, saved, x, window, mean, sums):
     kh, kw, sh, sw, ph, pw, dh, dw = window
     _, h, w, _ = x.shape
     _, h_out, w_out, c = grad.shape
-    lanes = VECTOR_BYTES // x.itemsize
+    lanes, width = VECTOR_BYTES // x.itemsize, max(1, TILE // c)
     for row in range(start, stop):
         image, oy = row // h_out, row % h_out
         top = oy * sh - ph
         first_i, stop_i = _inside(top, dh, kh, h)
-        for tile in range(0, w_out, TILE):
+        for tile in range(0, w_out, width):
             for block in range(0, c, lanes):
                 j = min(block, c - lanes)
                 centre = load(mean, j)
@@ -254,7 +261,7 @@ def _sum_winners(index, start, stop, grad, saved, x, window, mean, sums):
                 at_g = 2 * index * sums.shape[2] + block
                 at_gd = at_g + sums.shape[2]
                 sum_g, sum_gd = load_wide(sums, at_g, centre), load_wide(sums, at_gd, centre)
-                for ox in range(tile, min(tile + TILE, w_out)):
+                for ox in range(tile, min(tile + width, w_out)):
                     left = ox * sw - pw
                     first_j, stop_j = _inside(left, dw, kw, w)
                     at = (row * w_out + ox) * c + j
@@ -281,18 +288,18 @@ def _pool_gradient(start, stop, grad, saved, x, window, mean, slope, mean_grad, 
     kh, kw, sh, sw, ph, pw, dh, dw = window
     _, h, w, _ = x.shape
     _, h_out, w_out, c = grad.shape
-    lanes = VECTOR_BYTES // x.itemsize
+    lanes, width = VECTOR_BYTES // x.itemsize, max(1, TILE // c)
     n_above, above, above_tap = _windows_over(h, kh, sh, ph, dh, h_out)
     n_across, across, across_tap = _windows_over(w, kw, sw, pw, dw, w_out)
     for row in range(start, stop):
         image, y = row // h, row % h
         line, line_tap = (image * h_out + above[y * kh]) * w_out, above_tap[y * kh] * kw
-        for tile in range(0, w, TILE):
+        for tile in range(0, w, width):
             for block in range(0, c, lanes):
                 j = min(block, c - lanes)
                 centre, factor, shift, steep = load(mean, j), load(slope, j), load(mean_grad, j), load(tilt, j)
                 zero = number(0, centre)
-                for z in range(tile, min(tile + TILE, w)):
+                for z in range(tile, min(tile + width, w)):
                     if n_above[y] == 1 and n_across[z] == 1:  # by far the most frequent case, and as fast as can be
                         place = (line + across[z * kw]) * c + j
                         won = load_integers(saved, place, centre) == integer(line_tap + across_tap[z * kw], centre)
