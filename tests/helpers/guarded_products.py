@@ -1,4 +1,4 @@
-"""Matrix products in memory that is fenced in: run as a script, since a stray access kills the process.
+"""Matrix products and convolutions in memory that is fenced in: run as a script, since a stray access kills the process.
 
 Each operand ends just before a page that may not be touched, or begins just after one, and every byte that is not the
 operand's is poison: NaN to read, and looked at again afterwards. NumPy in float64 is the oracle.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import ctypes
 import itertools
 import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.cpu import gemm
+from minicnn_kernels import reference, workspace
+from minicnn_kernels.cpu import conv_direct, conv_winograd, gemm
 from minicnn_kernels.cpu.microkernel import SIMD, tile_columns
 
 PAGE = mmap.PAGESIZE
@@ -64,6 +67,58 @@ def check_product(
     np.testing.assert_array_equal(result[:, n:], np.full((m, 3), POISON, dtype))
 
 
+def check_direct(
+    rng: np.random.Generator, dtype: Any, shape: tuple[int, ...], window: tuple[Any, ...], at_end: bool
+) -> None:
+    """Convolutions by tables of offsets: the image, the filters and the output are fenced, forward and weight gradient."""
+    n, c_in, c_out, h, w, kh, kw = shape
+    x, weight, bias = (
+        rng.standard_normal(s).astype(dtype) for s in ((n, c_in, h, w), (c_out, c_in // window[-1], kh, kw), (c_out,))
+    )
+    expected = reference.conv2d_forward(*(a.astype(float) for a in (x, weight, bias)), *window)
+    grad = rng.standard_normal(expected.shape).astype(dtype)
+    x_last, grad_last = (
+        fenced(a.transpose(0, 2, 3, 1), at_end).reshape(a.transpose(0, 2, 3, 1).shape).transpose(0, 3, 1, 2)
+        for a in (x, grad)
+    )
+    fenced_weight = fenced(weight, at_end).reshape(weight.shape)
+    tolerance = 100 * float(np.finfo(dtype).eps) * c_in * kh * kw
+    algorithms = [conv_direct]
+    if (kh, kw, *window[:1], *window[2:]) == (3, 3, (1, 1), (1, 1), 1):
+        algorithms.append(conv_winograd)
+    for algorithm in algorithms:
+        with fenced_results(at_end):
+            out = algorithm.forward(x_last, fenced_weight, fenced(bias, at_end), *window)
+            grad_x = algorithm.backward_input(grad_last, fenced_weight, x.shape, *window)
+            grad_weight = algorithm.backward_weight(grad_last, x_last, weight.shape, *window)
+        np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)
+        wanted = reference.conv2d_backward_input(grad.astype(float), weight.astype(float), x.shape, *window)
+        np.testing.assert_allclose(grad_x, wanted, rtol=0, atol=tolerance * c_out)
+        wanted = reference.conv2d_backward_weight(grad.astype(float), x.astype(float), weight.shape, *window)
+        np.testing.assert_allclose(grad_weight, wanted, rtol=0, atol=tolerance * grad.size)
+
+
+@contextmanager
+def fenced_results(at_end: bool) -> Iterator[None]:
+    """Let the kernels' own memory for results and transformed tiles be fenced as well."""
+    ordinary = workspace.empty
+    workspace.empty = lambda shape, dtype: fenced(np.full(shape, np.nan, dtype), at_end).reshape(shape)
+    try:
+        yield
+    finally:
+        workspace.empty = ordinary
+
+
+def check_convolutions(rng: np.random.Generator, dtype: Any) -> None:
+    """Edges of every kind, with and without padding: channels that do and do not fill vectors."""
+    lanes = tile_columns(np.dtype(dtype)) // 2
+    for at_end in (False, True):
+        for c_in, c_out in ((1, 1), (3, lanes), (lanes, 2 * lanes), (2 * lanes, 3 * lanes), (5, 2 * lanes + 1)):
+            for padding in ((0, 0), (1, 1), (2, 3)):
+                check_direct(rng, dtype, (2, c_in, c_out, 6, 9, 3, 3), ((1, 1), padding, (1, 1), 1), at_end)
+        check_direct(rng, dtype, (2, 4, 6, 9, 8, 3, 2), ((2, 3), (1, 0), (1, 2), 2), at_end)
+
+
 def main() -> None:
     """Every tail of every dimension, both dtypes, both sides of the fence."""
     rng = np.random.default_rng(0)
@@ -78,6 +133,7 @@ def main() -> None:
         for k in (gemm.KC - 1, gemm.KC, gemm.KC + 1, 2 * gemm.KC + 5):
             for add in (0, 1):
                 check_product(rng, dtype, SIMD.rows + 1, columns + 1, k, True, add, True)
+        check_convolutions(rng, dtype)
     print("untouched")
 
 

@@ -14,8 +14,8 @@ Pair = tuple[int, int]
 INPUT_MAP, OUTPUT_MAP, FILTER_MAP = 400, 220, 600
 # What a number of a patch costs im2col to copy.
 PATCH_COPY = 3
-# Up to so many channels a group, patches are not worth copying.
-DIRECT_CHANNELS = 8
+# Up to so many channels a group, reading patches where they lie is at least 10 % faster than copying them.
+DIRECT_CHANNELS = 32
 
 
 class Choice(NamedTuple):

@@ -132,7 +132,8 @@ def _indirect_product(rows: int) -> Callable[..., None]:
         signature = types.void(*factors, c, size, size, size, size, types.boolean)
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            b_row, c_row, k, n_rows, accumulate = args[8], *args[11:]
+            b_row = args[8]
+            c_row, k, n_rows, accumulate = args[11:]
             a_start, rows_start, steps_start, b_start, c_start = (
                 builder.gep(context.make_array(kind)(context, builder, array).data, [at])
                 for kind, array, at in zip(signature.args, args, args[1:], strict=False)

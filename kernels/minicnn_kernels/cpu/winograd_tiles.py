@@ -124,15 +124,7 @@ def tile_map(apply: Callable[..., Sequence[Any]], n: int) -> Callable[..., None]
     ``lanes`` channels are read and written, no others.
     """
     if DISABLED:
-
-        def tile(source, at, row, column, target, t_at, t_row, t_column):
-            width = lanes(source.dtype)
-            values = [[source[at + i * row + j * column :][:width] for j in range(n)] for i in range(n)]
-            for i, results in enumerate(_both_sides(apply, values)):
-                for j, result in enumerate(results):
-                    target[t_at + i * t_row + j * t_column :][:width] = result
-
-        return tile
+        return _plain_tile_map(apply, n)
 
     @intrinsic
     def tile(typingctx, source, at, row, column, target, t_at, t_row, t_column):
@@ -164,6 +156,19 @@ def tile_map(apply: Callable[..., Sequence[Any]], n: int) -> Callable[..., None]
             return context.get_dummy_value()
 
         return signature, generate
+
+    return tile
+
+
+def _plain_tile_map(apply: Callable[..., Sequence[Any]], n: int) -> Callable[..., None]:
+    """The same in NumPy, for ``NUMBA_DISABLE_JIT=1``."""
+
+    def tile(source, at, row, column, target, t_at, t_row, t_column):
+        width = lanes(source.dtype)
+        values = [[source[at + i * row + j * column :][:width] for j in range(n)] for i in range(n)]
+        for i, results in enumerate(_both_sides(apply, values)):
+            for j, result in enumerate(results):
+                target[t_at + i * t_row + j * t_column :][:width] = result
 
     return tile
 
