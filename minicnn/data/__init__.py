@@ -20,7 +20,7 @@ from .downloads import datasets_folder
 from .errors import DatasetError, DatasetNotFoundError, DownloadError, IDXFormatError, ImageReadError
 from .idx import read_idx
 from .image_folder import ImageFolder
-from .images import pil_loader, read_grey, to_grey
+from .images import open_image, pil_loader, read_grey, to_grey
 from .loader import DataLoader
 from .mnist import MNIST, FashionMNIST, MNIST10k
 from .randomness import sample_generator
@@ -65,6 +65,7 @@ __all__ = [
     "default_convert",
     "get_worker_info",
     "open_dataset",
+    "open_image",
     "pil_loader",
     "random_split",
     "read_grey",

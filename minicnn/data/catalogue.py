@@ -83,7 +83,7 @@ def open_dataset(
     if name in DATASET_NAMES:
         family = MNIST if name == "mnist" else FashionMNIST
         return _named(*(family(root, train=train, download=download) for train in (True, False)))
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))  # Path.expanduser raises for a user that there is not
     if not folder.is_dir():
         close = difflib.get_close_matches(name, DATASET_NAMES, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -132,6 +132,8 @@ def _image_folder(folder: Path, skip: bool, size: tuple[int, int]) -> DatasetPai
         train, test = samples, find_images(test_folder, classes, allow_empty=True)
         source = f"{train_folder} and {test_folder}"
     skipped: list[tuple[str, str]] = []
+    # In an order that mixes the classes and is the same everywhere: the first n images are a sample of all.
+    train, test = (sorted(part, key=lambda sample: _name_hash(folder, sample[0])) for part in (train, test))
     arrays = [_read_all(part, skip, size, skipped) for part in (train, test)]
     for label, name in enumerate(classes):
         if not (arrays[0][1] == label).any():
@@ -159,7 +161,7 @@ def _split(root: Path, samples: Sequence[tuple[str, int]]) -> tuple[list[tuple[s
         n_test = min(max(round(_TEST_FRACTION * len(members)), 1), len(members) - 1)
         test += members[:n_test]
         train += members[n_test:]
-    return sorted(train), sorted(test)
+    return train, test
 
 
 def _name_hash(root: Path, path: str) -> bytes:

@@ -32,7 +32,7 @@ def datasets_folder() -> Path:
     """Where data sets are kept: ``$MINICNN_HOME/datasets``, else ``minicnn/datasets`` in the user's cache folder."""
     home = os.environ.get("MINICNN_HOME")
     if home:
-        return Path(home).expanduser() / "datasets"
+        return Path(os.path.expanduser(home)) / "datasets"
     import pooch
 
     return Path(pooch.os_cache("minicnn")) / "datasets"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,8 @@ def find_images(
 ) -> list[tuple[str, int]]:
     """(path, label) of every image below ``root/class``, class by class, each in alphabetical order.
 
+    Links to folders are followed, but no folder is entered twice for one class, so that links in a circle end.
+
     Raises
     ------
     DatasetNotFoundError : a class has no image, unless ``allow_empty``.
@@ -143,9 +145,7 @@ def find_images(
     empty = []
     for label, name in enumerate(classes):
         before = len(samples)
-        for folder, _, files in sorted(os.walk(os.path.join(root, name), followlinks=True)):
-            if any(part.startswith(".") for part in Path(folder).relative_to(root).parts):
-                continue
+        for folder, files in sorted(_walk(os.path.join(root, name))):
             paths = (os.path.join(folder, file) for file in sorted(files) if not file.startswith("."))
             samples += [(path, label) for path in paths if valid(path)]
         if len(samples) == before:
@@ -156,6 +156,20 @@ def find_images(
             f"{os.fspath(root)}: found no valid file for the classes {', '.join(empty)}; {_LAYOUT}.{endings}"
         )
     return samples
+
+
+def _walk(top: str) -> Iterator[tuple[str, list[str]]]:
+    """(folder, its files) for ``top`` and the visible folders below it, each real folder once."""
+    entered = {os.path.realpath(top)}
+    for folder, subfolders, files in os.walk(top, followlinks=True):
+        yield folder, files
+        below = []
+        for name in sorted(subfolders):
+            real = os.path.realpath(os.path.join(folder, name))
+            if not name.startswith(".") and real not in entered:
+                entered.add(real)
+                below.append(name)
+        subfolders[:] = below  # what os.walk goes on with
 
 
 def _has_image_extension(path: str) -> bool:

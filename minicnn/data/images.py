@@ -6,13 +6,18 @@ Read next: `image_folder.py`.
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .errors import ImageReadError
 
+T = TypeVar("T")
+
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+# Pillow goes by content, not by name, and knows formats (EPS) that it hands to another program: these it decodes itself.
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
 
 
 def pil_loader(path: str | os.PathLike[str]) -> Any:
@@ -22,7 +27,7 @@ def pil_loader(path: str | os.PathLike[str]) -> Any:
     ------
     ImageReadError : the file cannot be opened or decoded; the message names it.
     """
-    return _open(path, lambda image: image.convert("RGB"))
+    return open_image(path, lambda image: image.convert("RGB"))
 
 
 def read_grey(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> np.ndarray:
@@ -35,7 +40,7 @@ def read_grey(path: str | os.PathLike[str], size: tuple[int, int] | None = None)
     ------
     ImageReadError : the file cannot be opened or decoded; the message names it.
     """
-    return _open(path, lambda image: np.asarray(_resized(to_grey(image), size)))
+    return open_image(path, lambda image: np.asarray(_resized(to_grey(image), size)))
 
 
 def to_grey(image: Any) -> Any:
@@ -62,12 +67,20 @@ def _resized(image: Any, size: tuple[int, int] | None) -> Any:
     return image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
 
 
-def _open(path: str | os.PathLike[str], convert: Any) -> Any:
+def open_image(path: str | os.PathLike[str], convert: Callable[[Any], T]) -> T:
+    """``convert(image)`` of the PIL image in a file: JPEG, PNG, PPM, PGM, BMP, TIFF, WebP or GIF.
+
+    Raises
+    ------
+    ImageReadError : the file cannot be opened or decoded; the message names it.
+    """
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             return convert(image)
+    except FileNotFoundError as error:
+        raise ImageReadError(f"{os.fspath(path)}: there is no such file") from error
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file

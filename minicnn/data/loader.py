@@ -164,8 +164,10 @@ class DataLoader:
         The data set, the batch size and the sampler must be those of the saved loader. A sampler with a generator or a
         state of its own must be put back where it was at the *beginning* of that epoch by the caller.
 
-        Raises ------ ValueError : not what `state_dict` returns. A position beyond the loader's end is an error of the
-        next iteration.
+        Raises
+        ------
+        ValueError : not what `state_dict` returns. A position beyond the loader's end is an error of the next
+            iteration.
 
         >>> import minicnn as mc
         >>> loader = DataLoader(range(6), batch_size=2, shuffle=True)

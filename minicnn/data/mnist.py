@@ -80,7 +80,7 @@ class MNIST(Dataset[tuple[Any, Any]]):
         target_transform: Callable[[Any], Any] | None = None,
         download: bool = False,
     ):
-        self.root = None if root is None else Path(root).expanduser()
+        self.root = None if root is None else Path(os.path.expanduser(root))
         self.train = train
         self.transform = transform
         self.target_transform = target_transform

@@ -8,10 +8,11 @@ digits"). A network sees only such digits, so a photograph of a 7 must become on
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..data import ImageReadError, read_grey
+from ..data import ImageReadError, open_image, read_grey
 
 FIELD, BOX = 28, 20
 
@@ -44,7 +45,7 @@ def prepare_picture(path: str | Path, data_name: str) -> np.ndarray:
 
 
 def read_ink(path: str | Path) -> np.ndarray:
-    """Any image file that Pillow reads, as grey levels: (h, w) float32 from 0 (black) to 1 (white).
+    """An image file, as grey levels: (h, w) float32 from 0 (black) to 1 (white).
 
     Turned as its EXIF says. 16-bit files keep their precision. What is transparent becomes white under dark ink and
     black under bright ink. (:func:`minicnn.data.read_grey`, by which folders are read, puts everything on white.)
@@ -53,26 +54,25 @@ def read_ink(path: str | Path) -> np.ndarray:
     ------
     PictureError : not an image that can be read.
     """
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith(("I", "F")):  # more than 8 bits: Pillow's own conversions would clip at 255
-                values = np.asarray(picture, dtype=np.float32)
-                return np.clip(values / _white_level(picture.mode, float(values.max(initial=0))), 0, 1)
-            if "A" in picture.mode or "transparency" in picture.info:
-                bands = picture.convert("RGBA").convert("LA").split()
-                grey, alpha = (np.asarray(band, dtype=np.float32) / 255 for band in bands)
-                ink = float((grey * alpha).sum() / alpha.sum()) if alpha.any() else 0.0
-                return grey * alpha + (1 - alpha) * (1.0 if ink < 0.5 else 0.0)
-            return np.asarray(picture.convert("L"), dtype=np.float32) / 255
-    except FileNotFoundError:
-        raise PictureError(f"{path}: there is no such file") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-        raise PictureError(f"{path}: not a picture that can be read ({type(error).__name__}: {error})") from None
+        return open_image(path, _ink)
+    except ImageReadError as error:
+        raise PictureError(str(error)) from None
+
+
+def _ink(image: Any) -> np.ndarray:
+    from PIL import ImageOps
+
+    picture = ImageOps.exif_transpose(image)
+    if picture.mode.startswith(("I", "F")):  # more than 8 bits: Pillow's own conversions would clip at 255
+        values = np.asarray(picture, dtype=np.float32)
+        return np.clip(values / _white_level(picture.mode, float(values.max(initial=0))), 0, 1)
+    if "A" in picture.mode or "transparency" in picture.info:
+        bands = picture.convert("RGBA").convert("LA").split()
+        grey, alpha = (np.asarray(band, dtype=np.float32) / 255 for band in bands)
+        ink = float((grey * alpha).sum() / alpha.sum()) if alpha.any() else 0.0
+        return grey * alpha + (1 - alpha) * (1.0 if ink < 0.5 else 0.0)
+    return np.asarray(picture.convert("L"), dtype=np.float32) / 255
 
 
 def _white_level(mode: str, highest: float) -> float:

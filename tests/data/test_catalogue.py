@@ -77,6 +77,18 @@ def test_image_folders_are_split_by_class_and_always_alike(tmp_path, write_image
     np.testing.assert_array_equal(again.test.images, pair.test.images)
 
 
+def test_the_first_images_of_a_folder_are_of_all_classes(tmp_path, write_images):
+    """So that a limit takes a sample, and not the first class alone."""
+    files = {f"{name}/{i}.png": 2 * i + j for j, name in enumerate(("circle", "square")) for i in range(40)}
+    for folder in ("split", "given/train", "given/test"):
+        write_images(tmp_path / folder, files)
+    for name in ("split", "given"):
+        pair = open_dataset(tmp_path / name)
+        for part in (pair.train, pair.test):
+            half = len(part) // 2
+            assert 0.2 < part.labels[:half].mean() < 0.8
+
+
 @pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
 def test_given_test_folders_are_used(tmp_path, write_images, name):
     write_images(tmp_path / "train", shapes(3))
@@ -132,6 +144,8 @@ def test_folders_that_cannot_be_trained_on(tmp_path, write_images):
 def test_unknown_names():
     with pytest.raises(DatasetNotFoundError, match="got 'mnits'; did you mean 'mnist'"):
         open_dataset("mnits")
+    with pytest.raises(DatasetNotFoundError, match="got '~nobody-of-that-name'"):
+        open_dataset("~nobody-of-that-name")
     with pytest.raises(
         DatasetNotFoundError, match="expected mnist10k, mnist, fashion-mnist or a folder, got '/no/such'"
     ):

@@ -119,7 +119,12 @@ def test_exif_orientation_is_obeyed(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "there is no such file"), (b"text", "not a picture"), (b"", "not a picture"), ("cut", "not a picture")],
+    [
+        (None, "there is no such file"),
+        (b"text", "not a readable image"),
+        (b"", "not a readable image"),
+        ("cut", "not a readable image"),
+    ],
 )
 def test_what_is_no_picture_is_named(tmp_path, content, message):
     path = tmp_path / "a.png"
@@ -134,7 +139,7 @@ def test_what_is_no_picture_is_named(tmp_path, content, message):
 
 
 def test_a_folder_is_no_picture(tmp_path):
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(PictureError, match="not a readable image"):
         read_ink(tmp_path)
 
 

@@ -78,8 +78,10 @@ class Normalize:
     mean, std : one number for all channels, or one a channel.
     inplace : write into the tensor that comes in.
 
-    Raises ------ TypeError : not a float tensor. ValueError : a std of zero, fewer than three dimensions, or another
-    number of channels.
+    Raises
+    ------
+    TypeError : not a float tensor.
+    ValueError : a std of zero, fewer than three dimensions, or another number of channels.
 
     >>> import minicnn as mc
     >>> Normalize(mean=[1.0], std=[2.0])(mc.tensor([[[1.0, 5.0]]]))
