@@ -1,19 +1,20 @@
 """The command line: ``minicnn train``, ``evaluate``, ``predict``, ``info``. One file a command, no logic of its own.
 
 What the commands do is in :mod:`minicnn.training`. They import it when they run, so that ``minicnn --help`` is quick.
-A mistake of the user's ends in one line, ``error: ...`` with the remedy, and exit code 1 (2 for wrong options); a
-traceback means a mistake of ours. Ctrl-C ends with 130.
+A mistake of the user's ends in ``error: ...`` with the remedy, one line if it can be said in one, and exit code 1 (2
+for wrong options); a traceback means a mistake of ours. Ctrl-C ends with 130.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
 
 import typer
 
-from .errors import explain
+from .errors import check_environment, explain
 from .evaluate import evaluate
 from .info import info
 from .predict import predict
@@ -31,9 +32,8 @@ app.command()(evaluate)
 app.command()(predict)
 app.command()(info)
 
-_UsageError: type[Exception] = typer.BadParameter.__mro__[
-    1
-]  # click's own class, wherever this version of typer keeps click
+# Click's own class, wherever this version of typer keeps click.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def _version(wanted: bool) -> None:
@@ -50,11 +50,14 @@ def _options(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    pass
+    check_environment()
 
 
 def main() -> None:
     """Run the command line on ``sys.argv``, and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A class or a file may have a name that the terminal cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(_run())
 
 
@@ -69,16 +72,23 @@ def _run() -> int:
         message = error.format_message()  # type: ignore[attr-defined]
         return _fail(f"{message} (`{command} --help` lists the options)" if message else "", 2)
     except BrokenPipeError:  # `minicnn ... | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
     except Exception as error:
         message = explain(error)
         if message is None:
             raise
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            _drop_output()
         return _fail(message, 1)
+
+
+def _drop_output() -> None:
+    """Send what standard output still holds nowhere: Python would fail on it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:
     if message:
-        print("error: " + " ".join(message.split()), file=sys.stderr)
+        print(f"error: {message.strip()}", file=sys.stderr)
     return code

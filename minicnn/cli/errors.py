@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import errno
+import os
 
 
 class UserError(Exception):
     """Something the user can put right; the message says how."""
+
+
+def check_environment() -> None:
+    """Refuse environment variables that no command could run with, before anything else is done.
+
+    Raises
+    ------
+    UserError : an unknown back end, or a number of threads that is none.
+    """
+    from minicnn_kernels import BACKENDS
+    from minicnn_kernels.threads import get_num_threads
+
+    backend = os.environ.get("MINICNN_BACKEND")
+    if backend and backend not in BACKENDS:
+        raise UserError(f"environment variable MINICNN_BACKEND: expected {' or '.join(BACKENDS)}, got {backend!r}")
+    try:
+        get_num_threads()
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def explain(error: BaseException) -> str | None:
@@ -24,8 +44,8 @@ def explain(error: BaseException) -> str | None:
         return f"{error} (with --data-root)"
     if isinstance(error, (UserError, CheckpointError, DatasetError, NonFiniteLossError, PictureError, RunFolderError)):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return disk_full(error) or f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError):
+        return disk_full(error) or (f"{error.filename}: {error.strerror}" if error.filename is not None else None)
     return None
 
 
@@ -33,4 +53,9 @@ def disk_full(error: OSError) -> str | None:
     """The line for a disk (or a quota) that is full; None for any other error."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    return f"the disk is full: {error.filename} could not be written. Free some space and try again"
+    return f"the disk is full: {lost_file(error)} could not be written. Free some space and try again"
+
+
+def lost_file(error: OSError) -> str:
+    """What could not be written; an error without a file's name comes from printing."""
+    return "standard output" if error.filename is None else str(error.filename)

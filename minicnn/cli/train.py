@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .errors import UserError, disk_full
+from .errors import UserError, disk_full, lost_file
 from .options import DataOption, DataRootOption, SkipBadImagesOption, ThreadsOption
 from .terminal import confusion_lines, console, is_live
 
@@ -133,26 +133,25 @@ def train(
     config = claim_threads(config)
     pair = open_data(config)
     trainer = build_trainer(config, pair)
-    if run is not None:
-        resume_run(trainer, run, config, pair, checkpoint_every)
-    else:
+    begin = resume_run
+    if run is None:
+        begin = start_run
         if out is not None:
             run = RunFolder.create(out, overwrite=overwrite)
         else:
             run = RunFolder.create_numbered("runs", f"{_short(pair.name)}-{config.model}")
-        start_run(trainer, run, config, pair, checkpoint_every)
-
-    _announce(trainer, run, config, pair)
-    if trainer.epoch == trainer.epochs:
-        print(f"all {trainer.epochs} epochs are done already")
-    stopped_by = _fit(trainer, run)
-    if stopped_by is not None:
-        done = f"{trainer.epoch} of {trainer.epochs} epochs and {trainer.running.batches} steps of the next"
-        print(
-            f"stopped after {done}; everything is saved. Continue with:\n  minicnn train --resume {_quoted(run.path)}"
-        )
-        raise typer.Exit(128 + stopped_by)
-    _finish(trainer, run, pair)
+    with run.locked():
+        begin(trainer, run, config, pair, checkpoint_every)
+        _announce(trainer, run, config, pair)
+        if trainer.epoch == trainer.epochs:
+            print(f"all {trainer.epochs} epochs are done already")
+        stopped_by = _fit(trainer, run)
+        if stopped_by is None:
+            _finish(trainer, run, pair)
+            return
+    done = f"{trainer.epoch} of {trainer.epochs} epochs and {trainer.running.batches} steps of the next"
+    print(f"stopped after {done}; everything is saved. Continue with:\n  minicnn train --resume {_quoted(run.path)}")
+    raise typer.Exit(128 + stopped_by)
 
 
 def _fit(trainer: Trainer, run: RunFolder) -> int | None:
@@ -179,7 +178,7 @@ def _fit(trainer: Trainer, run: RunFolder) -> int | None:
                 raise
             kept = "The checkpoint before it is whole: free" if run.checkpoint.exists() else "Free"
             raise UserError(
-                f"the disk is full: {error.filename} could not be written. {kept} some space, then continue with: "
+                f"the disk is full: {lost_file(error)} could not be written. {kept} some space, then continue with: "
                 f"minicnn train --resume {_quoted(run.path)}"
             ) from None
         finally:

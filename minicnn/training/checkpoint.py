@@ -78,7 +78,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     crc = zlib.crc32(text.encode())
     for name in sorted(arrays):
-        crc = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), crc))
+        array = arrays[name]
+        crc = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), crc)
+        crc = zlib.crc32(array.tobytes(), crc)
     return crc
 
 

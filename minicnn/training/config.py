@@ -6,7 +6,9 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+from ..models import list_models
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("onecycle", "cosine", "step", "none")
@@ -39,7 +41,7 @@ class TrainConfig:
 
     Raises
     ------
-    ValueError : a value out of range; the message names it.
+    TypeError, ValueError : a value of another type or out of range; the message names it.
 
     >>> TrainConfig(epochs=1).lr
     0.003
@@ -66,10 +68,20 @@ class TrainConfig:
     skip_bad_images: bool = False
 
     def __post_init__(self) -> None:
+        for name, declared in get_type_hints(type(self)).items():
+            value, types = getattr(self, name), get_args(declared) or (declared,)
+            # An int does for a float, but a bool for no number, though Python counts it as an int.
+            if not (type(value) in types or (float in types and type(value) is int)):
+                expected = " or ".join("null" if one is type(None) else one.__name__ for one in types)
+                raise TypeError(f"{name}: expected {expected}, got {value!r}")
         for name in ("epochs", "batch_size", "threads", "limit_train", "limit_test"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
+        if not 0 <= self.seed < 1 << 64:
+            raise ValueError(f"seed: expected a number from 0 to 2**64 - 1, got {self.seed}")
+        if self.model not in list_models():
+            raise ValueError(f"model {self.model!r} is not known; expected one of {', '.join(list_models())}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ValueError(f"lr: expected a positive learning rate, got {self.lr}")
         if not 0 <= self.momentum < 1:
@@ -91,7 +103,7 @@ class TrainConfig:
 
         Raises
         ------
-        ValueError : a field that there is not, or a value out of range.
+        TypeError, ValueError : a field that there is not, a value of another type or out of range.
         """
         unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
         if unknown:

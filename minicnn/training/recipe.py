@@ -54,10 +54,13 @@ def train(
     config = claim_threads(config)
     data = open_data(config)
     trainer = build_trainer(config, data, callbacks)
-    if out is not None:
-        run = RunFolder.create(out, overwrite=overwrite)
+    if out is None:
+        trainer.fit()
+        return trainer
+    run = RunFolder.create(out, overwrite=overwrite)
+    with run.locked():
         start_run(trainer, run, config, data)
-    trainer.fit()
+        trainer.fit()
     return trainer
 
 
@@ -151,17 +154,33 @@ def resume_run(
 
     Raises
     ------
-    CheckpointError : a damaged checkpoint, one of another model (the message names both) or of other data.
+    CheckpointError : a damaged checkpoint, or one of another model (the message names both), of other choices than
+        ``config`` or of other data.
     """
     if run.checkpoint.exists():
         state = load_checkpoint(run.checkpoint)
         try:
-            saved_model, saved_data, progress = state["config"]["model"], state["data"], state["trainer"]
-            load_into(trainer.model, config.model, saved_model, progress["model"], run.checkpoint)
+            saved_config, saved_data, progress = state["config"], state["data"], state["trainer"]
+            load_into(trainer.model, config.model, saved_config["model"], progress["model"], run.checkpoint)
+            choices = {**config.to_dict(), "threads": saved_config["threads"]}  # the one that may change
+            if saved_config != choices:
+                raise CheckpointError(
+                    run.checkpoint,
+                    "config",
+                    f"is not that of {run.config.name}: {_difference(saved_config, choices)}. Put {run.config.name} "
+                    "back as it was, or begin a new run",
+                )
             if saved_data != describe(data):
-                raise CheckpointError(run.checkpoint, "data", _difference(saved_data, describe(data)))
+                raise CheckpointError(
+                    run.checkpoint,
+                    "data",
+                    f"are not those that the run began with: {_difference(saved_data, describe(data))}. Put the data "
+                    "back as they were, or begin a new run",
+                )
             trainer.load_state_dict(progress)
-        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        except CheckpointError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             reason = f"cannot be used ({type(error).__name__}: {error})"
             raise CheckpointError(run.checkpoint, "state", reason) from None
     _keep_files(trainer, run, config, data, every_steps)
@@ -197,7 +216,4 @@ def describe(data: DatasetPair) -> dict[str, Any]:
 
 
 def _difference(saved: dict[str, Any], now: dict[str, Any]) -> str:
-    changed = ", ".join(
-        f"{key} was {saved.get(key)!r} and is {now[key]!r}" for key in now if saved.get(key) != now[key]
-    )
-    return f"are not those that the run began with: {changed}. Put the data back as they were, or begin a new run"
+    return ", ".join(f"{key} was {saved.get(key)!r} and is {now[key]!r}" for key in now if saved.get(key) != now[key])

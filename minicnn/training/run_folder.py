@@ -14,7 +14,10 @@ misclassified.png       test images that the model got wrong
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +74,7 @@ class RunFolder:
 
         Raises
         ------
-        RunFolderError : the folder holds a run (without ``overwrite``), or something else.
+        RunFolderError : the folder holds a run (without ``overwrite``, or one that is being trained), or something else.
         """
         run = cls(Path(path))
         if run.path.is_file():
@@ -87,20 +90,24 @@ class RunFolder:
                     f"{run.path} already holds a run: continue it with --resume {run.path}, replace it with "
                     "--overwrite, or name another folder with --out"
                 )
-            for file in (run.checkpoint, run.weights, run.metrics, run.confusion, run.curves, run.misclassified):
-                file.unlink(missing_ok=True)
-            run.config.unlink()
+            with run.locked():
+                for file in (run.checkpoint, run.weights, run.metrics, run.confusion, run.curves, run.misclassified):
+                    file.unlink(missing_ok=True)
+                run.config.unlink()
         run.path.mkdir(parents=True, exist_ok=True)
         return run
 
     @classmethod
     def create_numbered(cls, parent: str | os.PathLike[str], prefix: str) -> RunFolder:
         """Make ``parent/prefix-N`` with the smallest N that is free."""
+        parent = Path(parent)
+        if not parent.is_dir():
+            parent.mkdir(parents=True)
         number = 1
         while True:
-            path = Path(parent) / f"{prefix}-{number}"
+            path = parent / f"{prefix}-{number}"
             try:
-                path.mkdir(parents=True)  # fails if another process was quicker
+                path.mkdir()  # fails if another process was quicker
                 return cls(path)
             except FileExistsError:
                 number += 1
@@ -119,6 +126,37 @@ class RunFolder:
         if not run.config.exists():
             raise RunFolderError(f"{run.path} holds no config.json: expected a folder that `minicnn train` made")
         return run
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within the block no other process may train here: two would write into each other's files.
+
+        The operating system ends the lock with the process, however that ends. Windows, and file systems that know no
+        locks, have none.
+
+        Raises
+        ------
+        RunFolderError : another process has the lock.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunFolderError(
+                    f"{self.path} is in use: another process trains there. Wait until it ends, or name another folder "
+                    "with --out"
+                ) from None
+            except OSError:
+                pass  # no locks on this file system
+            yield
+        finally:
+            os.close(descriptor)
 
     def write_config(self, config: TrainConfig, data: dict[str, Any], version: str) -> None:
         """Write ``config.json``. ``data``: the name, classes, mean and std of the data."""
@@ -141,6 +179,10 @@ class RunFolder:
                 "mean": float(data["mean"]),
                 "std": float(data["std"]),
             }
+            if not isinstance(contents["data"]["classes"], list) or not data["classes"]:
+                raise ValueError(f"data.classes: expected a list of names, got {contents['data']['classes']!r}")
+            if not (math.isfinite(data["mean"]) and 0 < data["std"] < math.inf):
+                raise ValueError(f"data.mean and data.std: got {data['mean']} and {data['std']}")
             return TrainConfig.from_dict(contents["config"]), data
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CheckpointError(

@@ -2,8 +2,7 @@
 
 :meth:`Trainer.fit` is the whole of it: for each epoch, a step for each batch, then an evaluation. What is done beside
 the learning (progress, files, checkpoints) are callbacks (:mod:`minicnn.training.callbacks`). What a run can be
-continued
-from, bit for bit, is :meth:`Trainer.state_dict`. How a trainer is made from a configuration: ``recipe.py``.
+continued from, bit for bit, is :meth:`Trainer.state_dict`. How a trainer is made from a configuration: ``recipe.py``.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ class Running:
     count: int = 0
     batches: int = 0
     seconds: float = 0.0
+    lr: float = 0.0  # of the last step: afterwards the schedule has moved on, OneCycle even past its end
 
     @property
     def loss(self) -> float:
@@ -133,6 +133,7 @@ class Trainer:
         self.model.train()
         clock = time.perf_counter()
         for images, labels in self.train_loader:
+            rate = self.learning_rate
             loss, logits = self.train_step(images, labels)
             self.step += 1
             running, now = self.running, time.perf_counter()
@@ -141,6 +142,7 @@ class Trainer:
             running.count += len(labels)
             running.batches += 1
             running.seconds += now - clock
+            running.lr = rate
             clock = now
             self._tell("on_step")
             self._stop_if_asked()
@@ -171,7 +173,7 @@ class Trainer:
                 "train_accuracy": self.running.accuracy,
                 "test_loss": test.loss,
                 "test_accuracy": test.accuracy,
-                "lr": self.learning_rate,
+                "lr": self.running.lr,
                 "seconds": round(self.running.seconds, 3),
             }
         )

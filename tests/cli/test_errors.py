@@ -2,14 +2,18 @@
 
 import errno
 import gzip
+import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minicnn.training import RunFolder, load_checkpoint
+from minicnn.training import RunFolder, load_checkpoint, save_checkpoint
+from tests.cli.conftest import ROOT
 
 QUICK = ("--model", "mlp", "--epochs", "1", "--limit-train", "128", "--limit-test", "100")
 
@@ -207,7 +211,66 @@ def test_evaluating_on_other_classes(fails, run, pictures):
 
 def test_predicting_what_is_no_picture(fails, run, tmp_path):
     (tmp_path / "a.png").write_text("text")
-    assert "a.png: not a picture" in fails("predict", run.path, "a.png")
+    assert "a.png: not a readable image" in fails("predict", run.path, "a.png")
     assert "there is no such file" in fails("predict", run.path, "b.png")
     Image.new("L", (30, 30), 255).save(tmp_path / "blank.png")
     assert "blank.png: it has no digit in it" in fails("predict", run.path, "blank.png")
+
+
+def test_a_config_that_was_edited(fails, run):
+    """It would go on as something that is neither the old run nor the new one."""
+    config = json.loads(run.config.read_text())
+    for name, value in (("epochs", 5), ("optimizer", "sgd"), ("lr", 0.5)):
+        run.config.write_text(json.dumps({**config, "config": {**config["config"], name: value}}))
+        message = fails("train", "--resume", run.path)
+        assert f"is not that of config.json: {name} was {config['config'][name]!r} and is {value!r}" in message
+
+
+def test_a_checkpoint_whose_parts_do_not_fit(fails, run):
+    state = load_checkpoint(run.checkpoint)
+    for name, value in (
+        ("generator", (0, -1)),
+        ("train_loader", {"position": -1}),
+        ("optimizer", {"param_groups": []}),
+    ):
+        save_checkpoint(run.checkpoint, {**state, "trainer": {**state["trainer"], name: value}})
+        assert "checkpoint.safetensors: state: cannot be used" in fails("train", "--resume", run.path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_run_that_another_process_trains(fails, run):
+    with run.locked():
+        assert "is in use" in fails("train", "--resume", run.path)
+        assert "is in use" in fails("train", *QUICK, "--out", run.path, "--overwrite")
+
+
+def test_environment_variables(fails, monkeypatch):
+    monkeypatch.setenv("MINICNN_BACKEND", "abacus")
+    for command in (("info",), ("train", *QUICK)):
+        assert "MINICNN_BACKEND: expected cpu or reference, got 'abacus'" in fails(*command)
+
+
+def test_environment_variables_of_a_fresh_process(run_apart):
+    code, _, err = run_apart("info", env={"MINICNN_NUM_THREADS": "many"})
+    assert code == 1
+    assert err == "error: environment variable MINICNN_NUM_THREADS must be an integer of at least 1, got 'many'\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's full device")
+def test_nowhere_to_print_to(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "minicnn", "info"], stdout=full, stderr=subprocess.PIPE, env=environment, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the disk is full: standard output could not be written")
+    assert done.stderr.count("\n") == 1
+
+
+def test_names_that_the_terminal_cannot_show(run_apart, pictures):
+    (pictures / "cats").rename(pictures / "кошки")
+    options = ("--model", "mlp", "--epochs", "1", "--out", "run")
+    code, out, err = run_apart("train", "--data", "pictures", *options, env={"PYTHONIOENCODING": "ascii"})
+    assert (code, err) == (0, "")
+    assert r"\u043a\u043e\u0448\u043a\u0438" in out

@@ -122,3 +122,14 @@ def test_metadata_is_json(tmp_path):
 
     save_checkpoint(tmp_path / "c", {"epoch": 1})
     assert json.loads(read_metadata(tmp_path / "c")["state"]) == {"epoch": 1}
+
+
+def test_a_changed_shape_or_type_is_noticed(tmp_path):
+    path = tmp_path / "c"
+    save_checkpoint(path, {"w": np.arange(6, dtype=np.float32).reshape(2, 3)})
+    whole = path.read_bytes()
+    for old, new in ((b'"shape":[2,3]', b'"shape":[3,2]'), (b'"dtype":"F32"', b'"dtype":"I32"')):
+        assert old in whole
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(CheckpointError, match="do not match their checksum"):
+            load_checkpoint(path)

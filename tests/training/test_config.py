@@ -16,6 +16,9 @@ from minicnn.training import TrainConfig
         ({"lr": float("nan")}, "lr: expected a positive"),
         ({"momentum": 1.0}, "momentum: expected a number from 0 to below 1, got 1.0"),
         ({"weight_decay": -1e-4}, "weight_decay: expected 0 or more, got -0.0001"),
+        ({"seed": -1}, r"seed: expected a number from 0 to 2\*\*64 - 1, got -1"),
+        ({"seed": 1 << 64}, "seed: expected a number from 0"),
+        ({"model": "resnet"}, "model 'resnet' is not known; expected one of lenet5, mlp, mnist_cnn"),
         ({"optimizer": "lion"}, "optimizer 'lion' is not known; expected one of adam, adamw, sgd"),
         ({"schedule": "poly"}, "schedule 'poly' is not known; expected one of onecycle, cosine, step, none"),
     ],
@@ -23,6 +26,24 @@ from minicnn.training import TrainConfig
 def test_out_of_range(values, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 2.5}, "epochs: expected int, got 2.5"),
+        ({"epochs": True}, "epochs: expected int, got True"),
+        ({"augment": "no"}, "augment: expected bool, got 'no'"),
+        ({"data": 5}, "data: expected str, got 5"),
+        ({"data_root": 5}, "data_root: expected str or null, got 5"),
+        ({"threads": "2"}, "threads: expected int or null, got '2'"),
+        ({"model": ["mlp"]}, r"model: expected str, got \['mlp'\]"),
+    ],
+)
+def test_wrong_types(values, message):
+    with pytest.raises(TypeError, match=message):
+        TrainConfig(**values)
+    assert TrainConfig(lr=1, data_root=None).lr == 1
 
 
 def test_dict_round_trip():

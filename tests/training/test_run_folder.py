@@ -1,6 +1,7 @@
 """Run folders: made without harm to what is there, and read back."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -52,6 +53,26 @@ def test_numbered_folders_take_the_first_free_number(tmp_path):
     assert names == ["mnist-cnn-1", "mnist-cnn-2", "mnist-cnn-3"]
 
 
+def test_numbered_folders_below_a_link_to_nowhere(tmp_path):
+    (tmp_path / "runs").symlink_to(tmp_path / "gone")
+    with pytest.raises(OSError, match="runs"):
+        RunFolder.create_numbered(tmp_path / "runs", "mnist-cnn")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_one_process_at_a_time(tmp_path):
+    run = RunFolder.create(tmp_path / "run")
+    run.write_config(TrainConfig(), DATA, "1")
+    with run.locked():
+        with pytest.raises(RunFolderError, match="is in use: another process trains there"), run.locked():
+            pass
+        with pytest.raises(RunFolderError, match="is in use"):
+            RunFolder.create(run.path, overwrite=True)
+        assert run.config.exists()
+    with run.locked():  # free again, and no file is left of it
+        assert [p.name for p in run.path.iterdir()] == ["config.json"]
+
+
 def test_opening_what_is_no_run(tmp_path):
     with pytest.raises(RunFolderError, match="is not a folder"):
         RunFolder.open(tmp_path / "none")
@@ -61,7 +82,13 @@ def test_opening_what_is_no_run(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "{}", '{"config": {}, "data": {}}', json.dumps({"config": {"epochs": "many"}, "data": DATA})],
+    [
+        *("", "{", "[]", "{}", '{"config": {}, "data": {}}', json.dumps({"config": {"epochs": "many"}, "data": DATA})),
+        *(
+            json.dumps({"config": {}, "data": {**DATA, **wrong}})
+            for wrong in ({"classes": []}, {"classes": "ab"}, {"std": 0}, {"std": "inf"}, {"mean": "nan"}, {"mean": []})
+        ),
+    ],
 )
 def test_a_damaged_config_is_named(tmp_path, text):
     run = RunFolder(tmp_path)

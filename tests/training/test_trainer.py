@@ -62,6 +62,20 @@ def test_the_epochs_mean_loss_weighs_examples_not_batches(make_trainer):
     assert trainer.history[0]["train_loss"] == losses[-1][0] / 20
 
 
+def test_the_rate_on_record_is_that_of_the_epochs_last_step(make_trainer):
+    rates = []
+
+    class Rates(Callback):
+        def on_step(self, trainer):
+            rates.append(trainer.learning_rate)  # the next step's
+
+    trainer = make_trainer(epochs=2, n=32, callbacks=[Rates()])
+    first = trainer.learning_rate
+    history = trainer.fit()
+    assert [record["lr"] for record in history] == [[first, *rates][1], [first, *rates][3]]
+    assert history[1]["lr"] < 1e-6 < rates[3]  # one step past its end, OneCycle rises again
+
+
 def test_events_come_in_order(make_trainer):
     recorder = Recorder()
     make_trainer(epochs=2, n=32, callbacks=[recorder]).fit()
