@@ -8,7 +8,7 @@ have been called once with the same shapes.
 
 from __future__ import annotations
 
-from minicnn_kernels import backend_of
+from minicnn_kernels import backend_of, current_conv_algorithm
 
 from ..autograd import Op
 from .conv import conv2d_gradients
@@ -60,7 +60,7 @@ class Conv2dReLU(Op):
     @staticmethod
     def forward(ctx, x, weight, bias, *, stride, padding, dilation, groups):
         ctx.kernels = backend_of(x)
-        ctx.window = stride, padding, dilation, groups
+        ctx.window = stride, padding, dilation, groups, current_conv_algorithm()  # backward keeps to it
         ctx.x_shape, ctx.weight_shape = x.shape, weight.shape
         out = ctx.kernels.conv2d_relu_forward(x, weight, bias, *ctx.window)
         ctx.save(out, x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)

@@ -301,6 +301,19 @@ def test_an_input_changed_in_place_is_changed_once():
     assert mc.equal(x, mc.ones(3))
 
 
+def test_a_plan_keeps_to_the_convolution_algorithm_that_is_asked_for(monkeypatch):
+    from minicnn_kernels.cpu import conv_winograd
+
+    compiled = mc.compile(nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()).double())
+    x = images(c=16)
+    with mc.conv_algorithm("winograd"):
+        wanted = compiled(x)
+    monkeypatch.setattr(conv_winograd, "forward", None)
+    for name in ("exact", "im2col"):
+        with mc.conv_algorithm(name):
+            assert_equal([compiled(x)], [wanted], 1e-10)
+
+
 def test_a_channels_last_input_has_a_plan_of_its_own():
     model = Residual()
     compiled = mc.compile(model)

@@ -139,9 +139,10 @@ def conv2d_relu_forward(
     padding: Pair,
     dilation: Pair,
     groups: int,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """x (n, c_in, h, w), weight (c_out, c_in // groups, kh, kw), bias (c_out,) or None -> (n, c_out, h_out, w_out)."""
-    return _rectified(conv2d_forward(x, weight, bias, stride, padding, dilation, groups))
+    return _rectified(conv2d_forward(x, weight, bias, stride, padding, dilation, groups, algorithm))
 
 
 def linear_relu_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
