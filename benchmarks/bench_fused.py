@@ -2,16 +2,20 @@
 
     python -m benchmarks.bench_fused [--threads 1 2] [--json FILE]
 
-Before every timed call the caches are flushed, as the rest of a training step would do. GB/s counts the bytes that the
-best known sequence of passes has to move (batch norm: x for the statistics and once more for the result, and both again
-with the gradient), for all peers alike: compare it with what ``copy`` reaches, which is the machine's limit.
+Every call takes the next of so many copies of its operands that they fit no cache: as in a training step, the data of a
+call come from memory, while its code stays warm. GB/s counts the bytes that the best known sequence of passes has to
+move (batch norm: x for the statistics and once more for the result, and both again with the gradient), for all peers
+alike: compare it with what ``copy`` reaches, which is the machine's limit.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +23,7 @@ import numpy as np
 from .harness import interleave, machine, run_pinned, summarise, write_json
 
 SHAPES = ((64, 32, 28, 28), (64, 64, 14, 14), (8, 64, 112, 112))
-FLUSHED = 96 << 20  # bytes: several times the last-level cache of common machines
+UNCACHED = 96 << 20  # bytes: several times the last-level cache of common machines
 
 
 class Case(NamedTuple):
@@ -30,8 +34,14 @@ class Case(NamedTuple):
     bytes: int
 
 
-def image_cases(mc: Any, torch: Any, shape: tuple[int, int, int, int]) -> list[Case]:
-    """The operations on one image batch."""
+def in_turn(make: Callable[[], Callable[[], Any]], nbytes: int, cached: bool) -> Callable[[], Any]:
+    """Calls made alike, each with operands of nbytes of its own, taken in turn."""
+    calls = itertools.cycle([make() for _ in range(1 if cached else -(-UNCACHED // nbytes))])
+    return lambda: next(calls)()
+
+
+def image_cases(mc: Any, torch: Any, shape: tuple[int, int, int, int], cached: bool) -> Iterator[Case]:
+    """The operations on one image batch, one after the other: the copies of one are gone before the next."""
     from minicnn.ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d
 
     n, c, h, w = shape
@@ -52,8 +62,8 @@ def image_cases(mc: Any, torch: Any, shape: tuple[int, int, int, int]) -> list[C
         grad = mc.from_numpy(channels_last(cotangent))
 
         def call() -> None:
-            x.grad = parameters[0].grad = parameters[1].grad = None
             function(x, *parameters, *running).backward(grad)
+            x.grad = parameters[0].grad = parameters[1].grad = None
 
         return call
 
@@ -65,8 +75,8 @@ def image_cases(mc: Any, torch: Any, shape: tuple[int, int, int, int]) -> list[C
         grad = torch.from_numpy(cotangent).clone(memory_format=order)
 
         def call() -> None:
-            x.grad = parameters[0].grad = parameters[1].grad = None
             function(x, *parameters, *running).backward(grad)
+            x.grad = parameters[0].grad = parameters[1].grad = None
 
         return call
 
@@ -100,18 +110,17 @@ def image_cases(mc: Any, torch: Any, shape: tuple[int, int, int, int]) -> list[C
         "max-pool": (size + small) + (small + size),
         "dropout": 2 * size + 2 * size,
     }
-    cases = []
     for name, (function, cotangent) in plain(theirs).items():
-        peers = {"minicnn": own(fused.get(name) or plain(ours)[name][0], cotangent)}
+        makers = {"minicnn": partial(own, fused.get(name) or plain(ours)[name][0], cotangent)}
         if name in fused:
-            peers["minicnn, one operation at a time"] = own(plain(ours)[name][0], cotangent)
-        peers["torch"] = torch_peer(function, cotangent, False)
-        peers["torch, channels_last"] = torch_peer(function, cotangent, True)
-        cases.append(Case(f"{name} {'x'.join(map(str, shape))}", peers, moved[name]))
-    return cases
+            makers["minicnn, one operation at a time"] = partial(own, plain(ours)[name][0], cotangent)
+        makers["torch"] = partial(torch_peer, function, cotangent, False)
+        makers["torch, channels_last"] = partial(torch_peer, function, cotangent, True)
+        peers = {peer: in_turn(make, size, cached) for peer, make in makers.items()}
+        yield Case(f"{name} {'x'.join(map(str, shape))}", peers, moved[name])
 
 
-def adam_case(mc: Any, torch: Any) -> Case:
+def adam_case(mc: Any, torch: Any, cached: bool) -> Case:
     """One update of the MNIST CNN's parameters, 1.6 million numbers in layers of very different sizes."""
     shapes = [tuple(p.shape) for p in mc.models.mnist_cnn().parameters()]
     rng = np.random.default_rng(0)
@@ -123,18 +132,26 @@ def adam_case(mc: Any, torch: Any) -> Case:
             p.grad = framework.from_numpy(a.copy())
         return framework.optim.Adam(parameters, lr=1e-3, **options).step
 
-    peers = {"minicnn": stepper(mc), "torch": stepper(torch), "torch, fused=True": stepper(torch, fused=True)}
+    size = sum(a.nbytes for a in arrays)
+    makers = {
+        "minicnn": partial(stepper, mc),
+        "torch": partial(stepper, torch),
+        "torch, fused=True": partial(stepper, torch, fused=True),
+    }
+    peers = {peer: in_turn(make, 4 * size, cached) for peer, make in makers.items()}
     # parameter and both averages read and written, the gradient read
-    return Case(f"Adam, {sum(a.size for a in arrays):,} parameters", peers, 7 * sum(a.nbytes for a in arrays))
+    return Case(f"Adam, {size // 4:,} parameters", peers, 7 * size)
 
 
-def copy_case() -> Case:
+def copy_case(cached: bool) -> Case:
     """What this machine can do at best."""
-    source = np.ones(SHAPES[0], np.float32)
-    target = np.empty_like(source)
-    return Case(
-        "copy " + "x".join(map(str, SHAPES[0])), {"minicnn": lambda: np.copyto(target, source)}, 2 * source.nbytes
-    )
+
+    def copier() -> Callable[[], Any]:
+        source, target = np.ones(SHAPES[0], np.float32), np.empty(SHAPES[0], np.float32)
+        return lambda: np.copyto(target, source)
+
+    size = 2 * 4 * math.prod(SHAPES[0])
+    return Case("copy " + "x".join(map(str, SHAPES[0])), {"minicnn": in_turn(copier, size, cached)}, size)
 
 
 def worker(threads: int, rounds: int, steps: int, cached: bool, only: str) -> dict[str, Any]:
@@ -145,21 +162,14 @@ def worker(threads: int, rounds: int, steps: int, cached: bool, only: str) -> di
 
     mc.set_num_threads(threads)
     torch.set_num_threads(threads)
-    flushed = np.ones(FLUSHED // 8)
-
-    def flush() -> None:
-        if not cached:
-            np.add(flushed, 1, out=flushed)
-
-    cases = [copy_case(), adam_case(mc, torch)]
-    for shape in SHAPES:
-        cases += image_cases(mc, torch, shape)
+    makers: list[Callable[[], Iterable[Case]]] = [lambda: [copy_case(cached), adam_case(mc, torch, cached)]]
+    makers += [partial(image_cases, mc, torch, shape, cached) for shape in SHAPES]
     results = []
-    for case in cases:
-        if only in case.name:
-            seconds = interleave(case.peers, rounds, steps, before=flush)
-            peers = {name: summarise(s) for name, s in seconds.items()}
-            results.append({"case": case.name, "threads": threads, "bytes": case.bytes, "peers": peers})
+    for make in makers:
+        for case in make():
+            if only in case.name:
+                peers = {name: summarise(s) for name, s in interleave(case.peers, rounds, steps).items()}
+                results.append({"case": case.name, "threads": threads, "bytes": case.bytes, "peers": peers})
     return {"runs": results}
 
 
@@ -168,7 +178,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--cached", action="store_true", help="leave in the caches what the last call left there")
+    parser.add_argument("--cached", action="store_true", help="one copy of the operands: small ones stay in the caches")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--json")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)

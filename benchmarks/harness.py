@@ -42,17 +42,9 @@ def run_pinned(module: str, threads: int, arguments: list[str]) -> dict:
 
 
 def interleave(
-    peers: dict[str, Callable[[], object]],
-    rounds: int,
-    steps: int,
-    warm_up: int = 3,
-    pause: float = PAUSE,
-    before: Callable[[], object] = lambda: None,
+    peers: dict[str, Callable[[], object]], rounds: int, steps: int, warm_up: int = 3, pause: float = PAUSE
 ) -> dict[str, list[float]]:
-    """Seconds a call for each peer: ``rounds`` times round the peers, ``steps`` timed calls each after one untimed.
-
-    ``before`` is called, untimed, before each timed call.
-    """
+    """Seconds a call for each peer: ``rounds`` times round the peers, ``steps`` timed calls each after one untimed."""
     for call in peers.values():
         for _ in range(warm_up):
             call()
@@ -64,7 +56,6 @@ def interleave(
             time.sleep(pause)
             call()
             for _ in range(steps):
-                before()
                 start = time.perf_counter()
                 call()
                 seconds[name].append(time.perf_counter() - start)

@@ -71,6 +71,18 @@ def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray:
     return out
 
 
+def transposed(array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """`array.transpose(axes)`, for a fresh result of which only this view goes on: it takes over the lease.
+
+    (A plain view would hold `array`, which holds the lease, and so would not seem to own anything.)
+    """
+    view = array.transpose(axes)
+    holder = array.base if type(array.base) is np.ndarray else array  # `array` may be a reshaped result
+    if type(holder.base) is not _Lease or holder.ctypes.data != array.ctypes.data:
+        return view
+    return np.ndarray(view.shape, view.dtype, buffer=holder.base, strides=view.strides)
+
+
 def owns(array: np.ndarray) -> bool:
     """Whether `array` is not a view of another array: it owns its memory, or holds the only lease on it."""
     return array.base is None or type(array.base) is _Lease

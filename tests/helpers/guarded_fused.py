@@ -22,6 +22,8 @@ class FencedMemory:
     def __init__(self, at_end: bool):
         self.at_end = at_end
 
+    transposed = staticmethod(workspace.transposed)
+
     def empty(self, shape, dtype):
         dtype = np.dtype(dtype)
         poison = np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)

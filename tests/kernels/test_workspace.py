@@ -111,3 +111,20 @@ def test_results_from_several_threads_do_not_mix():
 def test_size_classes_waste_at_most_an_eighth(size):
     rounded = workspace._size_class(size)
     assert size <= rounded <= size * 1.125
+
+
+@pytest.mark.parametrize("reshaped", [False, True])
+def test_a_transposed_result_takes_over_the_lease(reshaped):
+    result = workspace.empty((64, 64, 64), np.float32)
+    address = result.ctypes.data
+    if reshaped:
+        result = result.reshape(64, 64, 8, 8)
+    result[...] = np.arange(result.size, dtype=np.float32).reshape(result.shape)
+    axes = (2, 0, 1, *range(3, result.ndim))
+    view, expected = workspace.transposed(result, axes), result.transpose(axes).copy()
+    del result
+    assert workspace.owns(view)
+    np.testing.assert_array_equal(view, expected)
+    assert workspace.empty((64, 64, 64), np.float32).ctypes.data != address  # the view holds the memory
+    part = workspace.empty((65, 64, 64), np.float32)[1:]
+    assert not workspace.owns(workspace.transposed(part, (2, 0, 1)))

@@ -45,8 +45,8 @@ def empty_channels_last(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def to_logical(x: np.ndarray) -> np.ndarray:
-    """(n, *spatial, c) -> the view (n, c, *spatial)."""
-    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else np.moveaxis(x, -1, 1)
+    """A fresh result (n, *spatial, c) -> its view (n, c, *spatial)."""
+    return workspace.transposed(x, (0, x.ndim - 1, *range(1, x.ndim - 1)))
 
 
 def transposed(x: np.ndarray) -> np.ndarray:
