@@ -72,4 +72,3 @@ def require_cpu(wanted: Any) -> device:
             "choose by mc.cuda.is_available()"
         )
     return CPU
-
