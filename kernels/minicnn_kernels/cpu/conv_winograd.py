@@ -25,6 +25,8 @@ each map above is linear, so that derivatives go back through its transpose:
 
 **Rounding.** B^T and A^T have entries up to 8 and sums that cancel; a result is about 10 times less exact than the
 direct sum, with an error of some 30 units in the last place of sum |x| |w|. The test states the bound.
+A NaN or an infinity in the input reaches all 16 outputs of the tiles that see it, where the direct sum reaches only its
+own neighbours.
 Read next: ``winograd_tiles.py`` for the maps, ``gemm.py`` for the product.
 """
 
