@@ -15,6 +15,7 @@ import numpy as np
 from ..data import ImageReadError, open_image, read_grey
 
 FIELD, BOX = 28, 20
+PIXELS = 160  # larger pictures are scaled down to this first: a digit that is an eighth of it still fills the box
 
 
 class PictureError(ValueError):
@@ -85,8 +86,8 @@ def _white_level(mode: str, highest: float) -> float:
 def digit_from_picture(grey: np.ndarray) -> np.ndarray:
     """A picture of one digit as MNIST has it.
 
-    Inverted when the background is bright, cropped to the ink, scaled to a box of 20 x 20, and placed by its centre of
-    mass.
+    Freed of noise and of uneven light, inverted when the background is bright, cropped to the ink, scaled to a box of
+    20 x 20, and placed by its centre of mass.
 
     Parameters
     ----------
@@ -107,19 +108,25 @@ def digit_from_picture(grey: np.ndarray) -> np.ndarray:
     (4, 23, 14, 15)
     """
     grey = np.asarray(grey, dtype=np.float32)
-    background = _background(grey)
-    ink = np.clip(background - grey if background > 0.5 else grey - background, 0, None)
+    height, width = _fitting(grey.shape, min(PIXELS, max(grey.shape)))
+    grey = _resized(grey, height, width)  # averages a camera's noise away
+    background = _lit_background(grey)
+    ink = np.clip(background - grey if np.median(background) > 0.5 else grey - background, 0, None)
     if ink.max(initial=0) < 0.05:
         raise ValueError("it has no digit in it: all of it is about the same grey")
     threshold = _otsu(ink)  # paper grain and JPEG's ripples are below it
     ink = np.clip((ink - threshold / 4) / (np.percentile(ink[ink > threshold], 90) - threshold / 4), 0, 1)
-    rows, columns = np.nonzero((ink > 0.25).any(axis=1))[0], np.nonzero((ink > 0.25).any(axis=0))[0]
+    rows, columns = np.nonzero((ink > 0.4).any(axis=1))[0], np.nonzero((ink > 0.4).any(axis=0))[0]
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = BOX / max(cropped.shape)
-    height, width = (max(1, round(side * scale)) for side in cropped.shape)
-    small = _resized(cropped, height, width)
+    small = _resized(cropped, *_fitting(cropped.shape, BOX))
     small = small / small.max()  # a thin pen's line fades when it is scaled down
     return _place(small)
+
+
+def _fitting(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """(h, w) in the same proportions, the longer one ``side``."""
+    height, width = (max(1, round(length * side / max(shape))) for length in shape)
+    return height, width
 
 
 def _resized(grey: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -130,9 +137,33 @@ def _resized(grey: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(np.asarray(small, dtype=np.float32), 0, 1)
 
 
+def _edge(grey: np.ndarray) -> np.ndarray:
+    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+
+
 def _background(grey: np.ndarray) -> float:
     """The grey of the picture's edge."""
-    return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    return float(np.median(_edge(grey)))
+
+
+def _lit_background(grey: np.ndarray) -> np.ndarray:
+    """What the picture would be without ink, (h, w): paper that is brighter nearer to the lamp.
+
+    A parabola a + b x + c y + d x^2 + e x y + f y^2 through the pixels that are not ink, fitted by least squares. Which
+    these are is known better after each fit: those whose distance from it is below Otsu's threshold.
+    """
+    surface = np.full_like(grey, _background(grey))
+    if np.ptp(np.percentile(_edge(grey), [5, 95])) < 0.05:
+        return surface  # evenly lit, as every drawing is
+    h, w = grey.shape
+    y, x = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j].astype(np.float32)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(h * w, 6)
+    for _ in range(4):
+        distance = np.abs(grey - surface)
+        paper = (distance < _otsu(distance)).ravel()
+        coefficients = np.linalg.lstsq(terms[paper], grey.ravel()[paper], rcond=None)[0]
+        surface = (terms @ coefficients).reshape(h, w)
+    return surface
 
 
 def _otsu(ink: np.ndarray) -> float:
