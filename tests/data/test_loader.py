@@ -314,7 +314,10 @@ def test_only_as_many_batches_as_asked_are_fetched_ahead():
 
     iterator = iter(DataLoader(Counts(), num_workers=1, prefetch_factor=3))
     next(iterator)
-    time.sleep(0.2)
+    deadline = time.monotonic() + 10
+    while len(fetched) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)  # for one too many to come
     assert sorted(fetched) == [0, 1, 2, 3]
 
 
