@@ -78,7 +78,9 @@ def _fingerprint() -> str:
     for source in sorted(package.rglob("*.py")):  # cpu/, and what it takes constants from
         digest.update(source.relative_to(package).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
     settings = sorted(
-        (name, value) for name, value in os.environ.items() if name == "MINICNN_SIMD" or name.startswith("NUMBA_")
+        (name, value)
+        for name, value in os.environ.items()
+        if value and (name == "MINICNN_SIMD" or name.startswith("NUMBA_"))
     )  # (NUMBA_BOUNDSCHECK=1, say, makes other code)
     build = [*map(version, ("numba", "llvmlite", "numpy")), sys.version, settings]
     digest.update(repr(build).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import Any
 
@@ -31,9 +32,9 @@ def can_encode(text: str) -> bool:
 
 
 def confusion_lines(confusion: np.ndarray, classes: list[str]) -> list[str]:
-    """The confusion matrix and each class's accuracy as text.
+    """The confusion matrix and each class's accuracy as text, with names cut so that the terminal is wide enough.
 
-    With more than 20 classes the table would not fit: the most frequent confusions and the worst classes come instead.
+    With more than 20 classes no cutting helps: the most frequent confusions and the worst classes come instead.
 
     >>> print("\\n".join(confusion_lines(np.array([[8, 2], [0, 5]]), ["cat", "dog"])))
     confusion matrix (a row for each true class, a column for each prediction)
@@ -59,15 +60,19 @@ def confusion_lines(confusion: np.ndarray, classes: list[str]) -> list[str]:
         lines += [f"  {classes[i]}: {share(i)}" for i in np.argsort(accuracy, kind="stable")[:10]]
         return lines
 
-    names = [name if len(name) <= 12 else name[:11] + "~" for name in classes]
-    first = max(len(name) for name in names)
-    width = max(4, first, len(str(confusion.max(initial=0))))
+    first = min(max(len(name) for name in classes), 12)
+    room = (shutil.get_terminal_size().columns - len("  ") - first - len("   accuracy")) // len(classes) - 2
+    width = max(4, min(first, room), len(str(confusion.max(initial=0))))
     lines = ["confusion matrix (a row for each true class, a column for each prediction)"]
-    lines.append(" " * (2 + first) + "".join(f"  {name:>{width}}" for name in names) + "   accuracy")
-    for i, name in enumerate(names):
+    lines.append(" " * (2 + first) + "".join(f"  {_cut(name, width):>{width}}" for name in classes) + "   accuracy")
+    for i, name in enumerate(classes):
         cells = "".join(f"  {count or '.':>{width}}" for count in confusion[i].tolist())
-        lines.append(f"  {name:<{first}}{cells}  {share(i):>9}")
+        lines.append(f"  {_cut(name, first):<{first}}{cells}  {share(i):>9}")
     return lines
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else name[: width - 1] + "~"
 
 
 def picture_lines(image: np.ndarray) -> list[str]:

@@ -71,6 +71,8 @@ def test_name_depends_on_sources_and_settings(tmp_path, monkeypatch):
     for name in ("MINICNN_SIMD", "NUMBA_BOUNDSCHECK"):
         monkeypatch.setenv(name, "1")
         assert fingerprint() != before
+        monkeypatch.setenv(name, "")
+        assert fingerprint() == before
         monkeypatch.delenv(name)
     package = tmp_path / "kernels"
     shutil.copytree(Path(compile_cache.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))

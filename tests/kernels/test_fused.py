@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn_kernels import cpu, reference
-from minicnn_kernels.cpu.microkernel import SIMDS
 from tests.helpers.kernel_cases import DTYPES, ORDERS, PoolCase, arrange, assert_close, normal, num_threads, pool_cases
+from tests.helpers.vector_widths import WIDTHS
 
 ROOT = Path(__file__).parents[2]
 BOTH = pytest.mark.parametrize("backend", [reference, cpu], ids=["reference", "cpu"])
@@ -315,7 +315,7 @@ def run_guarded(*arguments: str, **environment: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
-@pytest.mark.parametrize("simd", SIMDS)
+@pytest.mark.parametrize("simd", WIDTHS)
 def test_nothing_outside_the_arrays_is_touched(simd):
     run_guarded(MINICNN_SIMD=simd)
 

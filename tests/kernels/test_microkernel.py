@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from minicnn_kernels.cpu import gemm
-from minicnn_kernels.cpu.microkernel import SIMDS, tile_columns
+from minicnn_kernels.cpu.microkernel import tile_columns
+from tests.helpers.vector_widths import WIDTHS
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
-@pytest.mark.parametrize("simd", ["", *SIMDS])
+@pytest.mark.parametrize("simd", WIDTHS)
 def test_nothing_outside_the_operands_is_touched(simd):
     run = subprocess.run(
         [sys.executable, "-m", "tests.helpers.guarded_products"],
