@@ -60,9 +60,10 @@ def confusion_lines(confusion: np.ndarray, classes: list[str]) -> list[str]:
         lines += [f"  {classes[i]}: {share(i)}" for i in np.argsort(accuracy, kind="stable")[:10]]
         return lines
 
-    first = min(max(len(name) for name in classes), 12)
-    room = (shutil.get_terminal_size().columns - len("  ") - first - len("   accuracy")) // len(classes) - 2
-    width = max(4, min(first, room), len(str(confusion.max(initial=0))))
+    longest = min(max(len(name) for name in classes), 12)
+    room = shutil.get_terminal_size().columns - len("  ") - len("   accuracy")
+    width = max(4, min(longest, (room - longest) // len(classes) - 2), len(str(confusion.max(initial=0))))
+    first = min(longest, max(4, room - len(classes) * (2 + width)))
     lines = ["confusion matrix (a row for each true class, a column for each prediction)"]
     lines.append(" " * (2 + first) + "".join(f"  {_cut(name, width):>{width}}" for name in classes) + "   accuracy")
     for i, name in enumerate(classes):
