@@ -78,6 +78,16 @@ def cuda(self: Tensor, device: Any = None) -> Tensor:
     return self
 
 
+def type_(self: Tensor, dtype: DType | None = None) -> Any:
+    """The tensor in another type; without one, the name of its type.
+
+    >>> import minicnn as mc
+    >>> mc.tensor([True, False]).type(mc.float), mc.ones(1).type()
+    (tensor([1., 0.]), 'minicnn.float32')
+    """
+    return repr(self.dtype) if dtype is None else cast(self, as_dtype(dtype))
+
+
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """The tensor in the type of another."""
     return cast(self, other.dtype)
@@ -139,6 +149,7 @@ METHODS: dict[str, Any] = {
         to, cpu, cuda, type_as, view, view_as, reshape_as,
     )},
     "where": lambda self, condition, other: elementwise.where(condition, self, other),
+    "type": type_,
     "relu_": lambda self: activation.relu(self, inplace=True),
     "float": _converter(float32),
     "double": _converter(float64),

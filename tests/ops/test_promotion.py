@@ -137,3 +137,14 @@ def test_errors():
         mc.result_type([1], 2)
     with pytest.raises(TypeError, match=r"input: mean needs floating point, got minicnn.int64; convert"):
         mc.tensor([1]).mean()
+
+
+def test_type_converts_or_names():
+    """As the quickstart counts: ``(prediction == label).type(torch.float).sum()``."""
+    hits = (mc.tensor([1, 2, 3]) == mc.tensor([1, 0, 3])).type(mc.float)
+    assert hits.dtype is mc.float32
+    assert hits.sum().item() == 2
+    assert hits.type() == "minicnn.float32"
+    x = mc.ones(2, requires_grad=True)
+    x.type(mc.float64).sum().backward()
+    assert x.grad.dtype is mc.float32
