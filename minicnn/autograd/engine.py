@@ -67,8 +67,7 @@ def run_backward(
                 for g, (shape, dtype) in zip(grad_outs, node.outputs, strict=True)
             ]
             kept = node.ctx._saved or ()
-            with np.errstate(all="ignore"):
-                grad_ins = [None if g is None else np.asarray(g) for g in node.op.run_backward(node.ctx, (*grad_outs,))]
+            grad_ins = [None if g is None else np.asarray(g) for g in node.op.run_backward(node.ctx, (*grad_outs,))]
             if anomaly.is_enabled():
                 anomaly.check_backward(node.op.__name__, (*grad_outs, *kept), grad_ins, node.line)
             for i, (edge, grad) in enumerate(zip(node.edges, grad_ins, strict=True)):
@@ -88,14 +87,14 @@ def run_backward(
                 if uses[edge[0]] == 0:
                     finish(edge[0])
 
-    for (target, number), grad in zip(targets, grads, strict=True):
-        arrive(target, number, grad, False)
-    for target, _ in targets:
-        if isinstance(target, Tensor) and uses[target] == 0:
-            finish(target)
-
-    for node in nodes:
-        visit(node)
+    with np.errstate(all="ignore"):  # infinities and NaNs are results here, as in torch, not warnings
+        for (target, number), grad in zip(targets, grads, strict=True):
+            arrive(target, number, grad, False)
+        for target, _ in targets:
+            if isinstance(target, Tensor) and uses[target] == 0:
+                finish(target)
+        for node in nodes:
+            visit(node)
     return [captured[place] for place in places or ()]
 
 

@@ -551,3 +551,14 @@ def test_run_backward_leaves_the_mode_alone():
         y = mc.ones(1)
     assert not y.requires_grad
     assert run_backward([x], [np.ones(1)], False, [x])[0].tolist() == [1]
+
+
+def test_infinities_that_cancel_are_nan_not_a_warning():
+    """Where gradients of both signs are infinite, adding them up (over what was broadcast, or two paths) gives NaN."""
+    divisor = mc.zeros(1, requires_grad=True)
+    with np.errstate(all="raise"):
+        (mc.tensor([2.0, 1.0]) / divisor).backward(mc.tensor([1.0, -1.0]))
+        assert np.isnan(divisor.grad.item())
+        x = mc.zeros(1, requires_grad=True)
+        (x.log() - x.log()).backward()
+        assert np.isnan(x.grad.item())
