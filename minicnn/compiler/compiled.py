@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -54,8 +54,11 @@ class CompiledModule(Module):
         inputs = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
         guard = self._guard(inputs, args, kwargs)
         plan = self._plans.get(guard)
-        if plan is None or (isinstance(plan, Plan) and plan.folded and plan.versions != self._versions()):
+        if plan is None:
             return self._trace(guard, inputs, args, kwargs)
+        if isinstance(plan, Plan) and plan.folded and plan.versions != (versions := self._versions()):
+            plan = plan.folded_anew(versions)  # an evaluation after each epoch, say: no reason to trace again
+            self._keep(guard, plan)
         self.__dict__["plan"] = plan if isinstance(plan, Plan) else None  # else: known to break
         return plan.run(inputs) if isinstance(plan, Plan) else self._orig_mod(*args, **kwargs)
 
@@ -147,6 +150,10 @@ def _frozen(setting: Any) -> Any:
     return (type(setting), setting) if isinstance(setting, _PLAIN) else id(setting)
 
 
+@overload
+def compile(model: Module, **options: Any) -> CompiledModule: ...
+@overload
+def compile(model: None = None, **options: Any) -> Callable[[Module], CompiledModule]: ...
 def compile(model: Module | None = None, **options: Any) -> CompiledModule | Callable[[Module], CompiledModule]:
     """A model that computes the same with fewer passes over memory.
 
@@ -183,7 +190,7 @@ def compile(model: Module | None = None, **options: Any) -> CompiledModule | Cal
             f"compile: the option {next(iter(options))!r} is not supported; call it without options"
         )
     if model is None:
-        return compile  # type: ignore[return-value]
+        return compile
     if not isinstance(model, Module):
         raise TypeError(
             f"model: expected a Module, got {type(model).__name__}; put the function into a Module's forward"

@@ -8,6 +8,7 @@ step allocates nothing large, and memory that somebody outside still holds is ne
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -32,13 +33,25 @@ class Plan:
         self.versions = versions
         self._alive = [*model.modules()]  # the guard knows modules by identity
         self.output = output  # the model's result, with values in place of tensors
-        results = set(_values_in(output))
-        inference = not any(c.recording for c in trace.calls if isinstance(c, Call))
-        self.calls = fuse(trace.calls, results, inference)
         self.traced = sum(isinstance(c, Call) for c in trace.calls)
-        self.folded = any(isinstance(c, Call) and "BatchNormEval" in c.fused_from[1:] for c in self.calls)
         self.shapes, self.dtypes = trace.shapes, trace.dtypes
+        self._unfused = trace.calls
+        self._fuse()
+
+    def _fuse(self) -> None:
+        results = set(_values_in(self.output))
+        inference = not any(c.recording for c in self._unfused if isinstance(c, Call))
+        self.calls = fuse(self._unfused, results, inference)
+        self.folded = any(isinstance(c, Call) and "BatchNormEval" in c.fused_from[1:] for c in self.calls)
         self._dies_after = self._last_uses(results)
+
+    def folded_anew(self, versions: tuple[int, ...]) -> Plan:
+        """A plan of the same trace for weights that have other values now (their ``versions``). This one stays as it is: a
+        thread may be running it."""
+        plan = copy.copy(self)
+        plan.versions = versions
+        plan._fuse()
+        return plan
 
     def run(self, inputs: list[Tensor]) -> Any:
         """Run the operations on new inputs; the result has the structure of the model's."""

@@ -133,6 +133,30 @@ def test_evaluation_folds_batch_norm_and_equals_eager(name):
     assert "BatchNormEval" in str(compiled.plan)
 
 
+def test_folding_anew_needs_no_new_trace():
+    """An evaluation after each epoch of training: Python's ``forward`` does not run again, and the filters are fresh."""
+
+    class Counting(Residual):
+        def forward(self, x):
+            calls.append(self.training)
+            return super().forward(x)
+
+    calls = []
+    model = Counting().double()
+    compiled = mc.compile(model)
+    x = images(c=4)
+    for _ in range(3):
+        compiled.train()
+        compiled(x)  # new running statistics
+        with mc.no_grad():
+            model.conv1.weight.mul_(1.25)
+            compiled.eval()
+            got = compiled(x)
+        assert calls == [True, False]
+        with mc.no_grad():
+            assert_equal([got], [Residual.forward(model, x)], 1e-12)
+
+
 def test_folded_weights_die_with_their_version():
     model = Residual().double().eval()
     compiled = mc.compile(model)
