@@ -30,6 +30,8 @@ def evaluate(
     """Evaluate a run on its test images, or on those of other data."""
     import dataclasses
 
+    import minicnn as mc
+
     from ..data import DataLoader
     from ..training import evaluate as evaluate_model
     from ..training.recipe import claim_threads, open_data
@@ -52,7 +54,9 @@ def evaluate(
             f"{pair.name} has other classes ({_some(pair.classes)}) than {run} learnt ({_some(described['classes'])}): "
             "name data with the same classes with --data"
         )
-    result = evaluate_model(model, DataLoader(pair.test, batch_size))
+    # Run as it was in training, so that the loss is the same to the last digit.
+    network = mc.compile(model) if config.compile else model
+    result = evaluate_model(network, DataLoader(pair.test, batch_size))
     print(f"{run} ({config.model}) on the {len(pair.test):,} test images of {pair.name}")
     print("\n".join(confusion_lines(result.confusion, described["classes"])))
     right = int((result.predictions == result.labels).sum())

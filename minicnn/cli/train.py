@@ -63,6 +63,9 @@ def train(
     seed: Annotated[
         int, typer.Option(min=0, help="Of weights, order, dropout, augmentation.", rich_help_panel=_RECIPE)
     ] = 0,
+    compile: Annotated[
+        bool, typer.Option(help="Run the model by fused plans, as mc.compile makes them.", rich_help_panel=_RECIPE)
+    ] = True,
     threads: ThreadsOption = None,
     out: Annotated[
         Path | None,
@@ -113,6 +116,7 @@ def train(
         "schedule": schedule.value,
         "augment": augment,
         "seed": seed,
+        "compile": compile,
         "threads": threads,
         "limit_train": limit_train,
         "limit_test": limit_test,
@@ -196,7 +200,7 @@ def _announce(trainer: Trainer, run: RunFolder, config: TrainConfig, pair: Datas
         f"{pair.name}: {len(pair.train):,} training and {len(pair.test):,} test images, {len(pair.classes)} classes\n"
         f"{config.model}: {parameters:,} parameters; {config.optimizer}, schedule {config.schedule}, "
         f"learning rate {config.lr:g}, batches of {config.batch_size}, seed {config.seed}, "
-        f"{config.threads} thread{'s' if config.threads != 1 else ''}\n"
+        f"{config.threads} thread{'s' if config.threads != 1 else ''}{', compiled' if config.compile else ''}\n"
         f"run folder: {run.path}",
         flush=True,
     )
@@ -204,10 +208,8 @@ def _announce(trainer: Trainer, run: RunFolder, config: TrainConfig, pair: Datas
 
 def _finish(trainer: Trainer, run: RunFolder, pair: DatasetPair) -> None:
     """The last evaluation in the terminal and in the folder, and the pictures."""
-    from ..training import evaluate
-
     # None where a resumed run had nothing left to do.
-    result = trainer.last_evaluation or evaluate(trainer.model, trainer.test_loader)
+    result = trainer.last_evaluation or trainer.evaluate()
     classes = list(pair.classes)
     print("\n" + "\n".join(confusion_lines(result.confusion, classes)))
     right = int((result.predictions == result.labels).sum())
@@ -266,9 +268,17 @@ def _same_config(run: RunFolder, given: dict[str, Any]) -> TrainConfig:
         config = dataclasses.replace(config, threads=given.pop("threads"))
     changed = [name for name, value in given.items() if value != saved[name]]
     if changed:
-        what = ", ".join(f"--{name.replace('_', '-')} {given[name]} (the run has {saved[name]})" for name in changed)
+        what = ", ".join(_contrast(name, given[name], saved[name]) for name in changed)
         raise UserError(f"{run.path} cannot be resumed with {what}: leave this out, or begin a new run with --out")
     return config
+
+
+def _contrast(name: str, given: Any, saved: Any) -> str:
+    """An option as it was given, beside what the run has."""
+    name = name.replace("_", "-")
+    if isinstance(given, bool):
+        return f"--{name} (the run is without)" if given else f"--no-{name} (the run is with it)"
+    return f"--{name} {given} (the run has {saved})"
 
 
 def _model_name(name: str) -> str:

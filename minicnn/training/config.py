@@ -34,6 +34,7 @@ class TrainConfig:
         (a tenth after each third of the run) or ``"none"``.
     augment : whether training images are shifted and turned a little, anew each time.
     seed : of initialisation, order, dropout and augmentation.
+    compile : whether the model runs by fused plans (``mc.compile``). Without, the last digits differ.
     threads : CPU threads; None for all that the process may use. Results are bitwise repeatable for one number of
         threads.
     limit_train, limit_test : use only the first so many examples; None for all.
@@ -62,6 +63,7 @@ class TrainConfig:
     schedule: str = "onecycle"
     augment: bool = False
     seed: int = 0
+    compile: bool = True
     threads: int | None = None
     limit_train: int | None = None
     limit_test: int | None = None
@@ -99,7 +101,8 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
-        """The inverse of :meth:`to_dict`. Fields that are missing have their defaults.
+        """The inverse of :meth:`to_dict`. Fields that are missing have their defaults, but without ``compile`` it is False:
+        a run from before there was a choice.
 
         Raises
         ------
@@ -108,4 +111,4 @@ class TrainConfig:
         unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise ValueError(f"unknown configuration {', '.join(sorted(unknown))}: from another version of minicnn?")
-        return cls(**values)
+        return cls(**{"compile": False, **values})

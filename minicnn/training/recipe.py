@@ -110,7 +110,8 @@ def build_trainer(config: TrainConfig, data: DatasetPair, callbacks: Iterable[Ca
     test_loader = DataLoader(data.test, 256, generator=Generator())
     optimizer = build_optimizer(config, model)
     scheduler = build_scheduler(config, optimizer, steps=config.epochs * len(train_loader))
-    return Trainer(model, optimizer, scheduler, train_loader, test_loader, epochs=config.epochs, callbacks=callbacks)
+    network = mc.compile(model) if config.compile else model
+    return Trainer(network, optimizer, scheduler, train_loader, test_loader, epochs=config.epochs, callbacks=callbacks)
 
 
 def build_optimizer(config: TrainConfig, model: Module) -> Optimizer:
@@ -162,6 +163,7 @@ def resume_run(
         try:
             saved_config, saved_data, progress = state["config"], state["data"], state["trainer"]
             load_into(trainer.model, config.model, saved_config["model"], progress["model"], run.checkpoint)
+            saved_config = TrainConfig.from_dict(saved_config).to_dict()  # with what an older one did not say
             choices = {**config.to_dict(), "threads": saved_config["threads"]}  # the one that may change
             if saved_config != choices:
                 raise CheckpointError(

@@ -2,7 +2,8 @@
 
 :meth:`Trainer.fit` is the whole of it: for each epoch, a step for each batch, then an evaluation. What is done beside
 the learning (progress, files, checkpoints) are callbacks (:mod:`minicnn.training.callbacks`). What a run can be
-continued from, bit for bit, is :meth:`Trainer.state_dict`. How a trainer is made from a configuration: ``recipe.py``.
+continued from, bit for bit, is :meth:`Trainer.state_dict`. How a trainer is made from a configuration, and where a model is
+compiled: ``recipe.py``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..autograd import Tensor
+from ..compiler import CompiledModule
 from ..data import DataLoader
 from ..nn import Module
 from ..nn import functional as F
@@ -56,7 +58,7 @@ class Trainer:
 
     Parameters
     ----------
-    model : gives logits (n, num_classes) for a batch of images.
+    model : gives logits (n, num_classes) for a batch of images; compiled (``mc.compile``) or not.
     optimizer, scheduler : the scheduler (or None) is stepped after every step of the optimiser.
     train_loader, test_loader : batches of (images, labels), labels (n,) int64. The trainer never draws random numbers
         of its own, so give the test loader a generator of its own if it draws any.
@@ -65,6 +67,9 @@ class Trainer:
 
     Attributes
     ----------
+    network : what a step and an evaluation call: ``model`` as it was given.
+    model : the module that learns; for a compiled one, the module that was compiled. What is saved is its state dict, so a
+        checkpoint does not know how it was run.
     epoch : epochs done. step : optimiser steps done, over all epochs.
     running : sums over the epoch under way. history : a record for each epoch done.
     last_evaluation : of the last epoch done by this object.
@@ -95,7 +100,9 @@ class Trainer:
     ):
         if len(train_loader) == 0:
             raise ValueError("train_loader: there is nothing to train on, the loader has no batches")
-        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
+        self.network = model
+        self.model = model._orig_mod if isinstance(model, CompiledModule) else model
+        self.optimizer, self.scheduler = optimizer, scheduler
         self.train_loader, self.test_loader = train_loader, test_loader
         self.epochs = epochs
         self.callbacks = list(callbacks)
@@ -117,7 +124,7 @@ class Trainer:
         self._tell("on_train_begin")
         while self.epoch < self.epochs:
             self._train_epoch()
-            self.last_evaluation = evaluate(self.model, self.test_loader)
+            self.last_evaluation = self.evaluate()
             if not math.isfinite(self.last_evaluation.loss):
                 bad = non_finite_state(self.model)
                 origin = f"parameter or buffer {bad!r}" if bad else "the network's output for a test image"
@@ -129,8 +136,12 @@ class Trainer:
         self._tell("on_train_end")
         return self.history
 
+    def evaluate(self) -> Evaluation:
+        """Judge the network as it is now on the test images."""
+        return evaluate(self.network, self.test_loader)
+
     def _train_epoch(self) -> None:
-        self.model.train()
+        self.network.train()
         clock = time.perf_counter()
         for images, labels in self.train_loader:
             rate = self.learning_rate
@@ -151,7 +162,7 @@ class Trainer:
         """Forward, loss, backward, update. Returns the loss and the logits, (n, num_classes)."""
         generator_state = default_generator.get_state()
         self.optimizer.zero_grad()
-        logits = self.model(images)
+        logits = self.network(images)
         loss = F.cross_entropy(logits, labels)
         value = loss.item()
         if not math.isfinite(value):

@@ -159,9 +159,11 @@ def test_resuming_nothing(fails, tmp_path):
 
 
 def test_resuming_with_other_choices(fails, run):
-    message = fails("train", "--resume", run.path, "--model", "lenet5", "--epochs", "9", "--seed", "0")
+    message = fails("train", "--resume", run.path, "--model", "lenet5", "--epochs", "9", "--seed", "0", "--no-compile")
     assert "--model lenet5 (the run has mlp)" in message
     assert "--epochs 9 (the run has 1)" in message
+    assert "--no-compile (the run is with it)" in message
+    assert "--augment (the run is without)" in fails("train", "--resume", run.path, "--augment")
     assert "--seed" not in message
 
 

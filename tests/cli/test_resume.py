@@ -97,8 +97,9 @@ def test_a_signal_saves_and_says_how_to_go_on(start, run_apart, whole, tmp_path,
     finish(run_apart, run, whole(CNN))
 
 
-def test_interrupted_again_and_again(start, run_apart, whole, tmp_path):
-    options = ("train", *MLP, "--out", "run")
+@pytest.mark.parametrize("recipe", [MLP, (*MLP, "--no-compile")], ids=["compiled", "eager"])
+def test_interrupted_again_and_again(start, run_apart, whole, tmp_path, recipe):
+    options = ("train", *recipe, "--out", "run")
     steps = []
     for wanted in (5, 20, 90):
         process = start(*options, code=TELLING)
@@ -108,7 +109,9 @@ def test_interrupted_again_and_again(start, run_apart, whole, tmp_path):
         steps.append(load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")["trainer"]["step"])
         options = ("train", "--resume", "run")
     assert steps == sorted(set(steps))  # each went on a little
-    finish(run_apart, RunFolder(tmp_path / "run"), whole(MLP))
+    run = RunFolder(tmp_path / "run")
+    assert run.read_config()[0].compile == ("--no-compile" not in recipe)
+    finish(run_apart, run, whole(recipe))
 
 
 def test_a_second_interrupt_aborts_at_once(start, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import minicnn as mc
-from minicnn.models import mnist_cnn
+from minicnn.models import mlp, mnist_cnn
 from minicnn.training import RunFolder, load_checkpoint
 from minicnn.weights import load_state_dict_file
 
@@ -104,6 +104,21 @@ def test_pytorch_loads_the_weights_and_computes_the_same(run_here, tmp_path):
         expected = theirs.classifier(theirs.features(torch.from_numpy(x))).numpy()
         got = ours.eval()(mc.tensor(x)).numpy()
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)  # float32 sums of up to 3,136 in another order
+
+
+def test_compiled_by_default_and_eager_when_asked(run_here, tmp_path):
+    """The same run but for rounding: the configuration says which it was, its weights do not."""
+    for name, extra in (("fused", ()), ("eager", ("--no-compile",))):
+        code, out, err = run_here("train", *QUICK, "--optimizer", "sgd", *extra, "--out", name)
+        assert (code, err) == (0, "")
+        assert (", compiled\n" in out) == (name == "fused")
+        assert RunFolder(tmp_path / name).read_config()[0].compile == (name == "fused")
+        assert f"loss {records(tmp_path / name)[-1]['test_loss']:.4f}" in run_here("evaluate", name)[1]
+    fused, eager = (load_state_dict_file(RunFolder(tmp_path / name).weights) for name in ("fused", "eager"))
+    assert fused.keys() == eager.keys() == mlp().state_dict().keys()
+    for name, tensor in fused.items():
+        # Ten steps of float32 sums in another order.
+        np.testing.assert_allclose(tensor.numpy(), eager[name].numpy(), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("schedule", ["onecycle", "cosine", "step", "none"])

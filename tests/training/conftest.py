@@ -37,7 +37,9 @@ def bars(n, seed):
 def make_trainer():
     """make_trainer(epochs=2, callbacks=(), n=100, ...) -> a fresh Trainer, the same each time."""
 
-    def make(epochs=2, callbacks=(), n=100, batch_size=16, lr=1e-2, schedule=True, optimizer="Adam", seed=0):
+    def make(
+        epochs=2, callbacks=(), n=100, batch_size=16, lr=1e-2, schedule=True, optimizer="Adam", seed=0, compiled=False
+    ):
         mc.manual_seed(seed)
         nn = mc.nn
         model = nn.Sequential(
@@ -50,6 +52,7 @@ def make_trainer():
         updater = getattr(mc.optim, optimizer)(model.parameters(), lr=lr, **extra)
         steps = epochs * len(train)
         scheduler = mc.optim.lr_scheduler.OneCycleLR(updater, max_lr=lr, total_steps=steps) if schedule else None
+        model = mc.compile(model) if compiled else model
         return Trainer(model, updater, scheduler, train, test, epochs=epochs, callbacks=callbacks)
 
     return make

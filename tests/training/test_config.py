@@ -1,5 +1,7 @@
 """Configurations: what is out of range is named, before anything happens."""
 
+import dataclasses
+
 import pytest
 
 from minicnn.training import TrainConfig
@@ -49,5 +51,7 @@ def test_wrong_types(values, message):
 def test_dict_round_trip():
     config = TrainConfig(model="mlp", augment=True, lr=1 / 3)
     assert TrainConfig.from_dict(config.to_dict()) == config
+    older = {key: value for key, value in config.to_dict().items() if key != "compile"}
+    assert TrainConfig.from_dict(older) == dataclasses.replace(config, compile=False)  # nothing was compiled then
     with pytest.raises(ValueError, match="unknown configuration a, b"):
         TrainConfig.from_dict({"b": 1, "a": 2})

@@ -31,8 +31,9 @@ class Poison(Callback):
         ("6.weight", 3e38, r"the output of 6 \(Linear\)"),  # finite itself, but not what comes out
     ],
 )
-def test_training_stops_and_names_step_and_layer(make_trainer, name, value, origin):
-    trainer = make_trainer(callbacks=[Poison(9, name, value)])
+@pytest.mark.parametrize("compiled", [False, True])  # a plan knows no layers; the eager pass that looks again does
+def test_training_stops_and_names_step_and_layer(make_trainer, name, value, origin, compiled):
+    trainer = make_trainer(callbacks=[Poison(9, name, value)], compiled=compiled)
     message = rf"the loss is (nan|inf) at step 10 \(epoch 2, batch 3 of 7\).* is in {origin}"
     with pytest.raises(NonFiniteLossError, match=message) as caught:
         trainer.fit()

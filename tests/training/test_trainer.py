@@ -96,9 +96,10 @@ def test_a_stop_is_told_and_raised_after_the_step(make_trainer):
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", "AdamW", "SGD"])
-@pytest.mark.parametrize("schedule", [True, False])
-def test_stopping_anywhere_and_resuming_gives_the_same_bits(make_trainer, tmp_path, optimizer, schedule):
-    options = {"optimizer": optimizer, "schedule": schedule, "n": 50}  # 4 steps an epoch, the last of 2 images
+@pytest.mark.parametrize(("schedule", "compiled"), [(True, False), (False, False), (True, True)])
+def test_stopping_anywhere_and_resuming_gives_the_same_bits(make_trainer, tmp_path, optimizer, schedule, compiled):
+    options = {"optimizer": optimizer, "schedule": schedule, "compiled": compiled}
+    options["n"] = 50  # 4 steps an epoch, the last of 2 images
     whole = make_trainer(**options)
     history = whole.fit()
     for step in range(1, whole.step):
@@ -131,6 +132,32 @@ def test_the_last_steps_of_an_epoch_can_be_resumed_before_its_evaluation(make_tr
     resumed.fit()
     assert resumed.step == 2
     assert resumed.history[0]["train_loss"] == whole.history[0]["train_loss"]
+
+
+def test_a_checkpoint_does_not_know_whether_the_model_was_compiled(make_trainer):
+    compiled, plain = make_trainer(compiled=True), make_trainer()
+    assert compiled.network.plan is None
+    compiled.fit()
+    assert compiled.network.plan is not None
+    assert compiled.model is compiled.network._orig_mod
+    assert plain.network is plain.model
+    assert list(compiled.state_dict()["model"]) == list(plain.state_dict()["model"])
+    plain.load_state_dict(compiled.state_dict())
+    assert_same_bits(weights(plain), weights(compiled))
+
+
+def test_a_compiled_evaluation_sees_the_weights_of_the_moment(make_trainer):
+    """Batch norm is folded into the filters for an evaluation, and training goes on with them unfolded."""
+    compiled, plain = make_trainer(compiled=True), make_trainer()
+    for trainer in (compiled, plain):
+        trainer.fit()
+    before = weights(compiled)
+    seen = compiled.evaluate()
+    assert compiled.network.plan.folded
+    assert_same_bits(weights(compiled), before)
+    plain.model.load_state_dict(compiled.model.state_dict())
+    assert seen.loss == pytest.approx(plain.evaluate().loss, rel=1e-5)  # float32, folded and not
+    assert seen.loss == compiled.history[-1]["test_loss"]
 
 
 def test_evaluation_does_not_change_what_training_draws(make_trainer):
