@@ -23,10 +23,10 @@ html_title = "minicnn"
 html_theme = "furo"
 html_show_sourcelink = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["images/*"]
+exclude_patterns = ["images/*", "benchmarks_table.md"]  # the table is included by benchmarks.md
 
 myst_heading_anchors = 3
-myst_url_schemes = {"http": None, "https": None, "source": {"url": "source/{{path}}.html#{{fragment}}"}}
+myst_url_schemes = {"http": None, "https": None, "source": {"url": "{{path}}.html#{{fragment}}"}}
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"  # shapes and types are in the docstrings
@@ -36,7 +36,7 @@ napoleon_use_rtype = False
 napoleon_use_param = False
 napoleon_use_ivar = True
 
-LINK = re.compile(r"\]\(\.\./([\w./-]+)(?:#L(\d+))?\)")
+LINK = re.compile(r"\]\((\.\./[\w./-]+)(?:#L(\d+))?\)")
 SPECIAL = re.compile(r"``.*?``|`[^`]*`|(?P<star>(?<=, )\*(?=[\w)]))|(?P<bar>(?<=\w)_(?=[\s,.;:)]|$))")
 linked: set[str] = set()
 
@@ -51,14 +51,19 @@ def escape_docstring(app, what, name, obj, options, lines):
 
 
 def rewrite_links(app, docname, source):
-    """``[text](../path#L12)`` -> ``[text](source:path#L-12)``, and remember the path."""
+    """``[text](../path#L12)`` -> ``[text](source:source/path#L-12)``, and remember the path. Links to pages stay."""
+    page = ROOT / "docs" / docname
+    to_top = "../" * docname.count("/")
 
     def rewrite(match):
-        path, line = match.groups()
-        if (ROOT / path).is_dir():
+        target = (page.parent / match[1]).resolve()
+        if target.is_relative_to(ROOT / "docs"):
+            return match[0]
+        path, line = target.relative_to(ROOT).as_posix(), match[2]
+        if target.is_dir():
             raise ValueError(f"{docname}: link to {path}: name a file in it")
         linked.add(path)
-        return f"](source:{path}#{'L-' + line if line else ''})"
+        return f"](source:{to_top}source/{path}#{'L-' + line if line else ''})"
 
     source[0] = LINK.sub(rewrite, source[0])
 
