@@ -1,6 +1,6 @@
-"""Benchmarks: ratios against a peer, in the same process and run, interleaved, medians, same threads.
+"""Benchmarks: minicnn beside its peers, as ratios of medians that were measured in turns in one process.
 
-``python -m benchmarks.bench_train_step`` and ``python -m benchmarks.bench_start_up`` print a table and, with
-``--json FILE``, write it. A bare time says little (machines are noisy); the ratio of two medians measured in turns says
-more, and the spread beside it says how much to believe. ``harness.py`` does the measuring.
+``python -m benchmarks`` from a checkout; ``README.md`` says how. A bare time says little, since machines are noisy and
+differ; a ratio says more, and the spread beside it how much to believe. Read ``case.py`` for what a benchmark is made of,
+``harness.py`` for how it is measured, and any ``bench_*.py`` for an example.
 """

@@ -1,133 +1,138 @@
-"""Convolutions alone: forward and both gradients, each algorithm, against PyTorch eager in NCHW and channels_last.
+"""Convolutions alone: forward, gradient of the input, gradient of the filters; each algorithm that takes the shape.
 
-    python -m benchmarks.bench_conv [--threads 1 2] [--only NAME ...] [--algorithms auto im2col ...] [--json FILE]
-
-The floor of a direct algorithm is the multiply-add units: about 110 GFLOP/s a core of the machine this was written on.
-GFLOP/s are those of the direct sum, so Winograd's may lie above the peak. One channel is bound by memory instead.
+Kernels against kernels, without autograd: PyTorch's ``conv2d`` and ``convolution_backward``, JAX's jitted convolution and
+its two transposes. (``torch.compile`` calls PyTorch's own convolution, so it is no peer here.) The floor is the direct sum's
+multiply-adds at their peak, or, for one channel and depthwise, the images and filters at the memory's rate; Winograd does
+with fewer operations and may pass the floor.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
-from .harness import interleave, machine, run_pinned, summarise, write_json
+import numpy as np
 
-# n, c_in, c_out, size, kernel, stride, padding, groups
-SHAPES = {
-    "3x3, 64 channels, 56x56": (8, 64, 64, 56, 3, 1, 1, 1),
-    "3x3, 128 channels, 28x28": (8, 128, 128, 28, 3, 1, 1, 1),
-    "3x3, 256 channels, 14x14": (8, 256, 256, 14, 3, 1, 1, 1),
-    "MNIST CNN, first": (64, 1, 32, 28, 3, 1, 1, 1),
-    "MNIST CNN, second": (64, 32, 64, 14, 3, 1, 1, 1),
-    "1x1, 64 -> 256, 56x56": (8, 64, 256, 56, 1, 1, 0, 1),
-    "3x3 stride 2, 64 -> 128": (8, 64, 128, 56, 3, 2, 1, 1),
-    "7x7 stride 2, 3 -> 64": (8, 3, 64, 112, 7, 2, 3, 1),
-    "5x5, 32 channels, 28x28": (8, 32, 32, 28, 5, 1, 2, 1),
-    "3x3, 4 groups of 16": (8, 64, 64, 28, 3, 1, 1, 4),
-    "3x3 depthwise, 64, 56x56": (8, 64, 64, 56, 3, 1, 1, 64),
-}
+from .case import CHANNELS_LAST, JAX, MINICNN, TORCH, Call, Case, Maker, Setting
+from .modules import arrays, channels_last
+
 PARTS = ("forward", "grad input", "grad weight")
+ALGORITHMS = ("im2col", "direct", "winograd")
 
 
-def flops(n: int, c_in: int, c_out: int, size: int, kernel: int, stride: int, padding: int, groups: int) -> float:
-    """Operations of one of the three parts, by the direct sum."""
-    out = (size + 2 * padding - kernel) // stride + 1
-    return 2.0 * n * out * out * c_out * (c_in // groups) * kernel * kernel
+class Shape(NamedTuple):
+    n: int
+    c_in: int
+    c_out: int
+    size: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+    groups: int = 1
+
+    @property
+    def out(self) -> int:
+        return (self.size + 2 * self.padding - self.kernel) // self.stride + 1
+
+    @property
+    def operands(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of x, weight and the gradient of the result."""
+        filters = self.c_out, self.c_in // self.groups, self.kernel, self.kernel
+        return (self.n, self.c_in, self.size, self.size), filters, (self.n, self.c_out, self.out, self.out)
+
+    @property
+    def flops(self) -> float:
+        """Of each part, by the direct sum."""
+        return 2.0 * self.n * self.out**2 * self.c_out * (self.c_in // self.groups) * self.kernel**2
 
 
-def peers_of(shape: tuple[int, ...], threads: int, algorithms: list[str]) -> dict[str, dict[str, Callable[[], object]]]:
-    """For each part: the functions to time."""
-    import numpy as np
+SHAPES = {
+    "3x3, 64 channels, 56x56": Shape(8, 64, 64, 56),
+    "3x3, 128 channels, 28x28": Shape(8, 128, 128, 28),
+    "3x3, 256 channels, 14x14": Shape(8, 256, 256, 14),
+    "MNIST CNN, first": Shape(64, 1, 32, 28),
+    "MNIST CNN, second": Shape(64, 32, 64, 14),
+    "1x1, 64 -> 256, 56x56": Shape(8, 64, 256, 56, 1, 1, 0),
+    "3x3 stride 2, 64 -> 128": Shape(8, 64, 128, 56, 3, 2),
+    "7x7 stride 2, 3 -> 64": Shape(8, 3, 64, 112, 7, 2, 3),
+    "5x5, 32 channels, 28x28": Shape(8, 32, 32, 28, 5, 1, 2),
+    "3x3, 4 groups of 16": Shape(8, 64, 64, 28, groups=4),
+    "3x3 depthwise, 64, 56x56": Shape(8, 64, 64, 56, groups=64),
+}
+QUICK = {
+    "3x3": Shape(1, 8, 8, 6),
+    "1x1": Shape(1, 4, 8, 5, 1, 1, 0),
+    "3x3, one channel": Shape(2, 1, 4, 6),
+    "3x3 depthwise": Shape(1, 8, 8, 6, groups=8),
+}
+
+
+def cases(setting: Setting) -> Iterator[Case]:
+    for name, shape in (QUICK if setting.quick else SHAPES).items():
+        nbytes = 4 * sum(np.prod(operand, dtype=float) for operand in shape.operands)
+        for part in PARTS:
+            peers: dict[str, Maker] = {MINICNN: partial(_minicnn, shape, part, "auto")}
+            for algorithm in ALGORITHMS:
+                if algorithm != "winograd" or (shape.kernel, shape.stride, shape.groups) == (3, 1, 1):
+                    peers[f"{MINICNN}, {algorithm}"] = partial(_minicnn, shape, part, algorithm)
+            peers[TORCH] = partial(_torch, shape, part, False)
+            peers[CHANNELS_LAST] = partial(_torch, shape, part, True)
+            peers[JAX] = partial(_jax, shape, part)
+            yield Case(f"{name}: {part}", peers, shape.flops, nbytes)
+
+
+def _minicnn(shape: Shape, part: str, algorithm: str) -> Call:
+    from minicnn_kernels import cpu
+
+    x, weight, grad = (channels_last(a) if i != 1 else a for i, a in enumerate(arrays(*shape.operands)))
+    bias = np.zeros(shape.c_out, np.float32)
+    window: tuple[Any, ...] = (shape.stride,) * 2, (shape.padding,) * 2, (1, 1), shape.groups, algorithm
+    return {
+        "forward": lambda: cpu.conv2d_forward(x, weight, bias, *window),
+        "grad input": lambda: cpu.conv2d_backward_input(grad, weight, x.shape, *window),
+        "grad weight": lambda: cpu.conv2d_backward_weight(grad, x, weight.shape, *window),
+    }[part]
+
+
+def _torch(shape: Shape, part: str, last: bool) -> Call:
     import torch
 
-    from minicnn_kernels import cpu
-    from minicnn_kernels.threads import set_num_threads
+    order = torch.channels_last if last else torch.contiguous_format
+    x, weight, grad = (torch.from_numpy(a).contiguous(memory_format=order) for a in arrays(*shape.operands))
+    bias = torch.zeros(shape.c_out)
+    window = [shape.stride] * 2, [shape.padding] * 2, [1, 1]
 
-    set_num_threads(threads)
-    torch.set_num_threads(threads)
-    n, c_in, c_out, size, kernel, stride, padding, groups = shape
-    out = (size + 2 * padding - kernel) // stride + 1
-    rng = np.random.default_rng(0)
-    x, grad = (
-        rng.standard_normal((n, s, s, c), np.float32).transpose(0, 3, 1, 2) for s, c in ((size, c_in), (out, c_out))
-    )
-    weight = rng.standard_normal((c_out, c_in // groups, kernel, kernel), np.float32)
-    bias = np.zeros(c_out, np.float32)
-    window = (stride,) * 2, (padding,) * 2, (1, 1), groups
-    peers: dict[str, dict[str, Callable[[], object]]] = {part: {} for part in PARTS}
-    for name in algorithms:
-        try:
-            cpu.conv2d_forward(x, weight, bias, *window, name)
-        except ValueError:  # Winograd where it cannot
-            continue
-        arguments = (*window, name)
-        peers["forward"][name] = lambda a=arguments: cpu.conv2d_forward(x, weight, bias, *a)
-        peers["grad input"][name] = lambda a=arguments: cpu.conv2d_backward_input(grad, weight, x.shape, *a)
-        peers["grad weight"][name] = lambda a=arguments: cpu.conv2d_backward_weight(grad, x, weight.shape, *a)
-    torch_bias = torch.from_numpy(bias)
-    for name, order in (("torch", torch.contiguous_format), ("torch channels_last", torch.channels_last)):
-        tensors = [torch.from_numpy(np.ascontiguousarray(a)).contiguous(memory_format=order) for a in (x, weight, grad)]
+    def forward() -> Any:
+        with torch.no_grad():
+            return torch.nn.functional.conv2d(x, weight, bias, *window, shape.groups)
 
-        def forward(x=tensors[0], weight=tensors[1], bias=torch_bias) -> object:
-            with torch.no_grad():
-                return torch.nn.functional.conv2d(x, weight, bias, stride, padding, 1, groups)
+    def backward(mask: list[bool]) -> Any:
+        settings = [shape.c_out], *window, False, [0, 0], shape.groups, mask
+        return torch.ops.aten.convolution_backward(grad, x, weight, *settings)
 
-        def backward(mask: list[bool], x=tensors[0], weight=tensors[1], grad=tensors[2]) -> object:
-            settings = ([c_out], *map(list, window[:3]), False, [0, 0], groups, mask)
-            return torch.ops.aten.convolution_backward(grad, x, weight, *settings)
-
-        peers["forward"][name] = forward
-        peers["grad input"][name] = lambda run=backward: run([True, False, False])
-        peers["grad weight"][name] = lambda run=backward: run([False, True, False])
-    return peers
-
-
-def worker(name: str, threads: int, algorithms: list[str], rounds: int, steps: int) -> dict:
-    """Measure one shape in this process."""
-    peers = peers_of(SHAPES[name], threads, algorithms)
     return {
-        part: {peer: summarise(seconds) for peer, seconds in interleave(functions, rounds, steps, pause=0.05).items()}
-        for part, functions in peers.items()
-    }
+        "forward": forward,
+        "grad input": lambda: backward([True, False, False]),
+        "grad weight": lambda: backward([False, True, False]),
+    }[part]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--only", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--algorithms", nargs="+", default=["auto", "im2col", "direct", "winograd"])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--json")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        print(
-            json.dumps(worker(options.only[0], options.threads[0], options.algorithms, options.rounds, options.steps))
-        )
-        return
+def _jax(shape: Shape, part: str) -> Call:
+    import jax
 
-    from rich.console import Console
-    from rich.table import Table
+    from .jax_layers import conv
 
-    table = Table("shape", "threads", "peer", *PARTS, "all ms", "times auto", title="convolution, ms (GFLOP/s)")
-    runs = []
-    for name in options.only:
-        for threads in options.threads:
-            arguments = ["--only", name, "--rounds", str(options.rounds), "--steps", str(options.steps)]
-            result = run_pinned(__spec__.name, threads, [*arguments, "--algorithms", *options.algorithms])
-            runs.append({"shape": name, "threads": threads, "parts": result})
-            own = sum(result[part]["auto"]["median_ms"] for part in PARTS) if "auto" in options.algorithms else None
-            for peer in result["forward"]:
-                times = [result[part][peer]["median_ms"] for part in PARTS]
-                cells = [f"{t:.2f} ({flops(*SHAPES[name]) / t / 1e6:.0f})" for t in times]
-                ratio = f"{sum(times) / own:.2f}" if own else ""
-                table.add_row(name, str(threads), peer, *cells, f"{sum(times):.2f}", ratio)
-    Console(width=130).print(table)
-    write_json(options.json, {"benchmark": "conv", "machine": machine(), "runs": runs})
-
-
-if __name__ == "__main__":
-    main()
+    x, weight, grad = arrays(*shape.operands)
+    x, grad = (jax.numpy.asarray(a.transpose(0, 2, 3, 1)) for a in (x, grad))
+    weight = jax.numpy.asarray(weight.transpose(2, 3, 1, 0))
+    window = shape.stride, shape.padding, shape.groups
+    bias = jax.numpy.zeros(shape.c_out)
+    # What is given as an argument is not folded into a constant; the forward pass that a transpose needs not is left out.
+    run, *operands = {
+        "forward": (lambda x, w: conv(x, w, bias, *window), x, weight),
+        "grad input": (lambda g, w: jax.vjp(lambda x: conv(x, w, None, *window), x)[1](g), grad, weight),
+        "grad weight": (lambda g, x: jax.vjp(lambda w: conv(x, w, None, *window), weight)[1](g), grad, x),
+    }[part]
+    compiled = jax.jit(run)
+    return lambda: jax.block_until_ready(compiled(*operands))

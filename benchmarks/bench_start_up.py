@@ -1,74 +1,52 @@
-"""How long until the first training step is done, in a fresh process, beside PyTorch's own start.
+"""Seconds from starting Python to the end of the first training step, or of an import alone; each in a fresh process.
 
-    python -m benchmarks.bench_start_up [--json FILE]
-
-For minicnn with an empty compile cache (the very first run) and with a filled one; and imports beside
-``import numpy``.
+minicnn with an empty compile cache (the very first run) and with a filled one. The floor of an import is Python's own start
+and ``import numpy``; a first step with a filled cache has to import Numba besides. (``torch.compile`` with an empty cache of
+its own would take a minute, and is left out.)
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from functools import partial
 
-from .harness import machine, write_json
+from .case import COMPILED, JAX, MINICNN, TORCH, ProcessCase, Setting, library_of
+from .harness import run_pinned
 
-_STEP = "from benchmarks.bench_train_step import {peer}_step as make; make({arguments})()"
-MINICNN = _STEP.format(peer="minicnn", arguments="64, 2")
-TORCH = _STEP.format(peer="torch", arguments="64, 2")
+PROCESSES = True
 
 
-def seconds(code: str, cache: str | None = None) -> float:
+def seconds(code: str, threads: int, cache: str | None = None) -> float:
     """Wall-clock time of a fresh interpreter that runs ``code``."""
-    environment = dict(os.environ)
-    if cache is not None:
-        environment["MINICNN_CACHE_DIR"] = cache
+    variables = {"MINICNN_CACHE_DIR": cache} if cache else {}
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    run_pinned(["-W", "ignore", "-c", code], threads, variables)
     return time.perf_counter() - start
 
 
-def median(code: str, repeats: int, cache: str | None = None) -> float:
-    return statistics.median(seconds(code, cache) for _ in range(repeats))
+def _first_step(peer: str, batch: int) -> str:
+    return f"from benchmarks.bench_train_step import peers; peers({batch})[{peer!r}]()()"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    for code in (MINICNN, TORCH):
-        seconds(code)  # fills the disk cache of the operating system
-    empty = []
-    for _ in range(options.repeats):
-        with tempfile.TemporaryDirectory() as folder:
-            empty.append(seconds(MINICNN, folder))
+def _empty_cache(code: str, threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        seconds(MINICNN, folder)
-        rows = {
-            "minicnn, first step, empty cache": statistics.median(empty),
-            "minicnn, first step, filled cache": median(MINICNN, options.repeats, folder),
-            "torch, first step": median(TORCH, options.repeats),
-            "import minicnn": median("import minicnn", options.repeats),
-            "import numpy": median("import numpy", options.repeats),
-            "import torch": median("import torch", options.repeats),
-            "python alone": median("pass", options.repeats),
-        }
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("what", "seconds", title="from starting Python to done")
-    for name, value in rows.items():
-        table.add_row(name, f"{value:.2f}")
-    Console(width=80).print(table)
-    write_json(options.json, {"benchmark": "start_up", "machine": machine(), "seconds": rows})
+        return seconds(code, threads, folder)
 
 
-if __name__ == "__main__":
-    main()
+def cases(setting: Setting) -> Iterator[ProcessCase]:
+    threads, batch = setting.threads, 2 if setting.quick else 64
+    imports = {name: f"import {library_of(name)}" for name in (MINICNN, "numpy", TORCH, JAX)} | {"python alone": "pass"}
+    yield ProcessCase(
+        "import", "s", {name: partial(seconds, code, threads) for name, code in imports.items()}, rounds=5
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        filled = {peer: partial(seconds, _first_step(peer, batch), threads, folder) for peer in (MINICNN, COMPILED)}
+        for fill in filled.values():
+            fill()
+        others = {peer: partial(seconds, _first_step(peer, batch), threads) for peer in (TORCH, JAX)}
+        yield ProcessCase("first training step, filled cache", "s", filled | others)
+    if not setting.quick:
+        empty = {peer: partial(_empty_cache, _first_step(peer, batch), threads) for peer in (MINICNN, COMPILED)}
+        yield ProcessCase("first training step, empty cache", "s", empty | others)
