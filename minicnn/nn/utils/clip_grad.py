@@ -50,8 +50,8 @@ def clip_grad_norm_(
         return Tensor(np.zeros((), np.float32))
     dtype = np.result_type(*(grad._array.dtype for grad in grads))
     # A norm of norms is the norm of everything.
-    norms = np.array([np.linalg.norm(grad._array.ravel(), float(norm_type)) for grad in grads], dtype)
-    total_norm = np.asarray(np.linalg.norm(norms, float(norm_type)), dtype)
+    norms = np.array([_norm(grad._array, float(norm_type)) for grad in grads], dtype)
+    total_norm = np.asarray(_norm(norms, float(norm_type)), dtype)
     if error_if_nonfinite and not np.isfinite(total_norm):
         raise RuntimeError(
             f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it cannot "
@@ -86,6 +86,14 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     for grad in _gradients(parameters):
         np.clip(grad._array, -bound, bound, out=grad._array)
         grad._bump_version("clip_grad_value_")
+
+
+def _norm(array: np.ndarray, p: float) -> np.floating:
+    """(sum |a|^p)^(1/p) over all elements."""
+    if p == 2.0:  # NumPy's norm would be a dot product by BLAS, whose threads then compete with those of our kernels
+        with np.errstate(over="ignore"):  # squares that overflow make the norm infinite, as in torch
+            return np.sqrt(np.square(array).sum())
+    return np.linalg.norm(array.ravel(), p)
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
