@@ -21,14 +21,13 @@ from minicnn_kernels.cpu.microkernel import SIMD, tile_columns
 
 PAGE = mmap.PAGESIZE
 POISON = -12345.678
-_maps: list[mmap.mmap] = []  # kept: their memory is protected, and must not be handed back
 
 
 def fenced(values: np.ndarray, at_end: bool) -> np.ndarray:
-    """A flat copy that touches a forbidden page at its end or at its start."""
+    """A flat copy that touches a forbidden page at its end or at its start. (It lives as long as the array: a process may
+    have some 20,000 of them at once.)"""
     size = -(-max(1, values.nbytes) // PAGE) * PAGE
     memory = mmap.mmap(-1, size + 2 * PAGE)
-    _maps.append(memory)
     whole = np.frombuffer(memory, np.uint8)
     address = whole.ctypes.data
     libc = ctypes.CDLL(None, use_errno=True)

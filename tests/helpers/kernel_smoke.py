@@ -39,6 +39,8 @@ def check_convolutions(rng: np.random.Generator, dtype: Any) -> None:
         ((2, 5, 6, 6), (5, 1, 3, 3), (2, 2), (1, 1), (1, 1), 5),
         ((2, 18, 7, 9), (35, 18, 3, 3), (1, 1), (1, 0), (1, 1), 1),
         ((1, 16, 11, 10), (32, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        ((2, 65, 5, 9), (66, 65, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        ((1, 1, 1, 1), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     ]
     for x_shape, weight_shape, *window in cases:
         x, weight = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(weight_shape).astype(dtype)
@@ -74,11 +76,6 @@ def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
     window = (3, 2), (2, 2), (1, 1), True, False, None
     out = compare("avg_pool2d_forward", x, *window, terms=6)
     compare("avg_pool2d_backward_input", out, x.shape, *window, terms=6)
-    weight, bias = rng.standard_normal((2, 5)).astype(dtype)
-    out, mean, var, inv_std = compare("batch_norm_forward_train", x, weight, bias, 1e-3, terms=10)
-    compare("batch_norm_forward_eval", x, mean, var, weight, None, 1e-3, terms=10)
-    compare("batch_norm_backward_train", grad, x, weight, mean, inv_std, terms=100)
-    compare("batch_norm_backward_eval", grad, x, None, mean, inv_std, terms=100)
     compare("relu_backward_input", grad, compare("relu_forward", x))
     compare("dropout_backward_input", compare("dropout_forward", x, 0.3, 2**40 + 5, 2**33), 0.3, 1, 2)
     compare("philox_words", 2**63 + 9, 2**40, 41)
@@ -99,14 +96,47 @@ def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
             np.testing.assert_allclose(one, other, rtol=64 * np.finfo(dtype).eps, atol=1e-30)
 
 
-def main() -> None:
-    """Run everything with two threads."""
-    threads.set_num_threads(2)
+def check_batch_norm(rng: np.random.Generator, dtype: Any, c: int) -> None:
+    """Alone, and fused with what follows it; fewer channels than a vector has lanes, and more."""
+    x, grad = rng.standard_normal((2, 2, c, 7, 6)).astype(dtype)
+    weight, bias = rng.standard_normal((2, c)).astype(dtype)
+    _, mean, var, inv_std = compare("batch_norm_forward_train", x, weight, bias, 1e-3, terms=10)
+    compare("batch_norm_forward_eval", x, mean, var, weight, None, 1e-3, terms=10)
+    compare("batch_norm_backward_train", grad, x, weight, mean, inv_std, terms=100)
+    compare("batch_norm_backward_eval", grad, x, None, mean, inv_std, terms=100)
+    out, *_ = compare("batch_norm_relu_forward_train", x, weight, bias, 1e-3, terms=10)
+    compare("batch_norm_relu_backward_train", grad, out, x, weight, mean, inv_std, terms=100)
+    window = (3, 2), (2, 2), (1, 1), (1, 1), True
+    out, saved, *_ = compare("batch_norm_relu_max_pool2d_forward_train", x, weight, bias, 1e-3, *window, terms=10)
+    grad = rng.standard_normal(out.shape).astype(dtype)
+    arguments = grad, saved, x, weight, mean, inv_std
+    compare("batch_norm_relu_max_pool2d_backward_train", *arguments, *window, terms=100)
+
+
+def check_fused(rng: np.random.Generator, dtype: Any) -> None:
+    x, weight, bias = (rng.standard_normal(s).astype(dtype) for s in ((2, 5, 7, 6), (18, 5, 3, 3), 18))
+    compare("conv2d_relu_forward", x, weight, bias, (1, 1), (1, 1), (1, 1), 1, terms=300)
+    x, weight = rng.standard_normal((9, 33)).astype(dtype), rng.standard_normal((18, 33)).astype(dtype)
+    compare("linear_relu_forward", x, weight, bias, terms=300)
+    out = compare("relu_dropout_forward", x, 0.3, 7, 11)
+    compare("relu_dropout_backward_input", rng.standard_normal(x.shape).astype(dtype), out, 0.3)
+
+
+def check_all() -> None:
     for dtype in DTYPES:
         rng = np.random.default_rng(0)
         check_convolutions(rng, dtype)
         check_matrix_products(rng, dtype)
         check_the_rest(rng, dtype)
+        check_fused(rng, dtype)
+        for c in (5, 33):
+            check_batch_norm(rng, dtype, c)
+
+
+def main() -> None:
+    """Run everything with two threads."""
+    threads.set_num_threads(2)
+    check_all()
     from minicnn_kernels.cpu.microkernel import SIMD
 
     print(SIMD.name)

@@ -1,4 +1,4 @@
-"""The register tiles, which write LLVM IR and which no bounds check sees: no byte outside the operands is touched."""
+"""The register tiles, and all else that writes LLVM IR and that no bounds check sees: no byte outside the operands is touched."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
 @pytest.mark.parametrize("simd", WIDTHS)
-def test_nothing_outside_the_operands_is_touched(simd):
+@pytest.mark.parametrize("script", ["guarded_products", "guarded_kernels"])
+def test_nothing_outside_the_operands_is_touched(script, simd):
     run = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.guarded_products"],
+        [sys.executable, "-m", f"tests.helpers.{script}"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "MINICNN_SIMD": simd},
         cwd=ROOT,
         capture_output=True,
