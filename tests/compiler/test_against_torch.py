@@ -117,7 +117,9 @@ def compare_step(compiled: mc.nn.Module, theirs: torch.nn.Module, name: str, dty
     y_theirs.backward(torch.tensor(cotangent.astype(np.float64)))
     assert_close(x.grad.numpy(), x_theirs.grad.numpy(), dtype, "gradient of the input")
     expected = dict(theirs.named_parameters())
-    assert {parameter_name.removeprefix("_orig_mod.") for parameter_name, _ in compiled.named_parameters()} == set(expected)
+    assert {parameter_name.removeprefix("_orig_mod.") for parameter_name, _ in compiled.named_parameters()} == set(
+        expected
+    )
     for parameter_name, parameter in compiled.named_parameters():
         wanted = expected[parameter_name.removeprefix("_orig_mod.")].grad.numpy()
         if np.abs(wanted).max() < 1e-9:  # a bias before batch norm: its gradient is 0, and what is computed is rounding

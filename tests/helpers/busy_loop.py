@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-import numpy as np
+import numpy  # noqa: F401 (for the threads that its BLAS starts)
 
 AFTER_NUMPY = os.listdir("/proc/self/task")  # this thread, and those that NumPy's BLAS has started
 

@@ -1,4 +1,4 @@
-"""Run something in a forked child, and learn whether it came out well. A child that hangs fails the test, it does not stop it."""
+"""Run something in a forked child, and learn how it went. A child that hangs fails the test; it does not stop it."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Channel counts that no tile divides, images smaller than a tile, empty batches, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,13 +165,18 @@ def ran(monkeypatch) -> set[str]:
     names: set[str] = set()
     for name, module in MODULES.items():
         for function in ("forward", "backward_input", "backward_weight"):
-
-            def spy(*args: Any, name: str = name, original: Any = getattr(module, function)) -> Any:
-                names.add(name)
-                return original(*args)
-
-            monkeypatch.setattr(module, function, spy)
+            monkeypatch.setattr(module, function, noting(name, getattr(module, function), names))
     return names
+
+
+def noting(name: str, function: Callable[..., Any], names: set[str]) -> Callable[..., Any]:
+    """The function, which adds a name to the set when it is called."""
+
+    def spy(*args: Any) -> Any:
+        names.add(name)
+        return function(*args)
+
+    return spy
 
 
 @pytest.mark.parametrize(
@@ -190,9 +196,7 @@ def ran(monkeypatch) -> set[str]:
 )
 def test_what_is_reported_is_what_runs(ran, x_shape, weight_shape, groups, algorithm):
     padding = (weight_shape[2] // 2,) * 2
-    reported = conv_choice.choose(
-        x_shape, weight_shape, padding=padding, groups=groups, algorithm=algorithm
-    ).algorithm
+    reported = conv_choice.choose(x_shape, weight_shape, padding=padding, groups=groups, algorithm=algorithm).algorithm
     x, weight = mc.randn(*x_shape, requires_grad=True), mc.randn(*weight_shape, requires_grad=True)
     with mc.conv_algorithm(algorithm):
         F.conv2d(x, weight, padding=padding, groups=groups).sum().backward()

@@ -1,4 +1,4 @@
-"""The register tiles, and all else that writes LLVM IR and that no bounds check sees: no byte outside the operands is touched."""
+"""Kernels that write LLVM IR, which no bounds check sees: no byte outside their operands is touched."""
 
 from __future__ import annotations
 
