@@ -1,4 +1,4 @@
-"""The command line: ``minicnn train``, ``evaluate``, ``predict``, ``info``. One file a command, no logic of its own.
+"""The command line: ``minicnn train``, ``evaluate`` and the others. One file a command, no logic of its own.
 
 What the commands do is in :mod:`minicnn.training`. They import it when they run, so that ``minicnn --help`` is quick.
 A mistake of the user's ends in ``error: ...`` with the remedy, one line if it can be said in one, and exit code 1 (2
@@ -19,6 +19,7 @@ from .evaluate import evaluate
 from .info import info
 from .predict import predict
 from .train import train
+from .warmup import warmup
 
 app = typer.Typer(
     name="minicnn",
@@ -31,6 +32,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(info)
+app.command()(warmup)
 
 # Click's own class, wherever this version of typer keeps click.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -22,6 +22,8 @@ def _rows() -> Iterator[tuple[str, str]]:
     import minicnn as mc
     import minicnn_kernels
 
+    from ..training.warmup import cache_size
+
     yield "minicnn", f"{mc.__version__} ({Path(mc.__file__).parent})"
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     for package in ("numpy", "numba", "llvmlite", "safetensors", "pillow"):
@@ -32,9 +34,12 @@ def _rows() -> Iterator[tuple[str, str]]:
     yield "back ends", f"{', '.join(minicnn_kernels.BACKENDS)}; in use: {chosen} (MINICNN_BACKEND)"
     yield "vector units", _vector_units()
     status = minicnn_kernels.compile_cache_status()
-    size, count = _folder_size(status.folder)
+    count, size = cache_size(status.folder)
     kept = "" if status.persistent else ", not kept"
-    yield "kernel cache", f"{status.folder} ({count} files, {size / 1e6:.1f} MB; {status.reason}{kept})"
+    yield (
+        "kernel cache",
+        f"{status.folder} ({count} files, {size / 1e6:.1f} MB; {status.reason}{kept}; `minicnn warmup` fills it)",
+    )
     yield "extras", "plots: " + _extra("matplotlib", "plots") + "; bench: " + _extra("torch", "bench")
 
 
@@ -58,8 +63,3 @@ def _vector_units() -> str:
     known = ("avx512f", "avx2", "fma", "avx", "sse4.2", "sve", "neon")
     found = [name for name in known if features.get(name)]
     return f"{', '.join(found) or 'none known'} ({binding.get_host_cpu_name()})"
-
-
-def _folder_size(folder: Path) -> tuple[int, int]:
-    sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
-    return sum(sizes), len(sizes)

@@ -22,3 +22,18 @@ SkipBadImagesOption = Annotated[
     bool, typer.Option("--skip-bad-images", help="Leave unreadable images out instead of stopping.")
 ]
 RunArgument = Annotated[Path, typer.Argument(help="Folder that `minicnn train` made.", metavar="RUN")]
+
+
+def model_name(name: str, option: str) -> str:
+    """A ready-made model's full name; ``option`` is what the message calls it by.
+
+    Raises
+    ------
+    typer.BadParameter : there is no such model.
+    """
+    from ..models import list_models
+
+    name = {"cnn": "mnist_cnn"}.get(name, name)
+    if name not in list_models():
+        raise typer.BadParameter(f"{option} {name}: there is cnn, {', '.join(list_models())}")
+    return name

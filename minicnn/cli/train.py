@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .errors import UserError, disk_full, lost_file
-from .options import DataOption, DataRootOption, SkipBadImagesOption, ThreadsOption
+from .options import DataOption, DataRootOption, SkipBadImagesOption, ThreadsOption, model_name
 from .terminal import confusion_lines, console, is_live
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def train(
     choices: dict[str, Any] = {
         "data": str(Path(data).resolve()) if data not in DATASET_NAMES and Path(data).is_dir() else data,
         "data_root": str(data_root.resolve()) if data_root else None,
-        "model": _model_name(model),
+        "model": model_name(model, "--model"),
         "epochs": epochs,
         "batch_size": batch_size,
         "lr": lr,
@@ -279,15 +279,6 @@ def _contrast(name: str, given: Any, saved: Any) -> str:
     if isinstance(given, bool):
         return f"--{name} (the run is without)" if given else f"--no-{name} (the run is with it)"
     return f"--{name} {given} (the run has {saved})"
-
-
-def _model_name(name: str) -> str:
-    from ..models import list_models
-
-    name = {"cnn": "mnist_cnn"}.get(name, name)
-    if name not in list_models():
-        raise typer.BadParameter(f"--model {name}: there is cnn, {', '.join(list_models())}")
-    return name
 
 
 def _short(name: str) -> str:

@@ -3,7 +3,8 @@
 Read :mod:`minicnn.training.trainer` first, the loop itself. Around it: :mod:`~minicnn.training.config` (what a run is),
 :mod:`~minicnn.training.recipe` (from a configuration to a trainer), :mod:`~minicnn.training.callbacks` (what happens
 beside the loop), :mod:`~minicnn.training.checkpoint` (bit-exact resume), :mod:`~minicnn.training.evaluation` and
-:mod:`~minicnn.training.metrics`, :mod:`~minicnn.training.run_folder` (the files a run leaves).
+:mod:`~minicnn.training.metrics`, :mod:`~minicnn.training.run_folder` (the files a run leaves),
+:mod:`~minicnn.training.warmup` (compiling beforehand).
 
 >>> from minicnn.training import TrainConfig, train
 >>> trainer = train(TrainConfig(model="mlp", epochs=1, limit_train=256, limit_test=64))
@@ -20,6 +21,7 @@ from .nan_guard import NonFiniteLossError
 from .recipe import build_trainer, open_data, train
 from .run_folder import RunFolder
 from .trainer import Trainer, TrainingStopped
+from .warmup import warm_up
 
 __all__ = [
     "Callback",
@@ -40,4 +42,5 @@ __all__ = [
     "per_class_accuracy",
     "save_checkpoint",
     "train",
+    "warm_up",
 ]
