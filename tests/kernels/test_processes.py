@@ -58,6 +58,25 @@ def test_with_checked_bounds():
     outcome(smoke(NUMBA_BOUNDSCHECK="1"))
 
 
+def test_checked_bounds_bite(tmp_path):
+    """The test of that test, and of .ci/run's stage: an array that is too short is an error there, nothing here."""
+    code = "import numpy as np; from minicnn_kernels.cpu.activation import _relu; _relu(0, 9, np.ones(8), np.ones(9))"
+    for checked in ("0", "1"):
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ
+            | {
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "MINICNN_CACHE_DIR": str(tmp_path),
+                "NUMBA_BOUNDSCHECK": checked,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ("IndexError" in run.stderr) == (run.returncode != 0) == (checked == "1"), run.stderr
+
+
 @pytest.mark.slow
 def test_read_only_install(tmp_path):
     """Nothing is written beside the sources, and a second process finds what the first compiled."""
