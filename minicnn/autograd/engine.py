@@ -17,7 +17,7 @@ import numpy as np
 
 from minicnn_kernels import workspace
 
-from . import anomaly
+from . import anomaly, tracing
 from .op import Node
 from .tensor import Tensor
 
@@ -28,6 +28,7 @@ def run_backward(
     """Send ``grads`` back from ``roots``; accumulate into the leaves' ``.grad``, or, where ``capture`` names tensors,
     return the gradients of those instead (and run only what leads to them).
     """
+    tracing.note_effect("a backward pass")
     targets = [(t._node or t, t._output_number) for t in roots]
     nodes, uses = _reachable(targets)
     places = None if capture is None else [(t._node or t, t._output_number) for t in capture]

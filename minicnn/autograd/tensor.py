@@ -173,6 +173,7 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        tracing.note_effect("setting requires_grad")
         if self._node is not None:
             if not value:
                 raise RuntimeError("requires_grad: only a leaf can be switched off; use detach() on a computed tensor")
@@ -205,6 +206,7 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
+        tracing.note_effect("setting grad")
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
@@ -225,6 +227,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        tracing.note_effect("setting data")
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a Tensor, got {type(value).__name__}")
         self._array = value._array
@@ -270,11 +273,13 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Take this tensor out of the graph, in place."""
+        tracing.note_effect("detach_()")
         self._node, self._output_number, self._leaf_requires_grad = None, 0, False
         return self
 
     def retain_grad(self) -> None:
         """Keep this computed tensor's gradient in ``.grad`` too (leaves do anyway)."""
+        tracing.note_effect("retain_grad()")
         if not self.requires_grad:
             raise RuntimeError("retain_grad: this tensor does not require grad")
         if self._node is not None and not self._retains_grad:
@@ -289,6 +294,7 @@ class Tensor:
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call ``hook(grad)`` when this tensor's gradient is complete; what it returns, if anything, replaces it."""
+        tracing.note_effect("register_hook()")
         if not self.requires_grad:
             raise RuntimeError("register_hook: this tensor does not require grad, so no gradient will ever arrive")
         if self._node is None:
@@ -300,6 +306,7 @@ class Tensor:
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(tensor)`` as soon as ``tensor.grad`` is complete, while the backward pass still runs elsewhere."""
+        tracing.note_effect("register_post_accumulate_grad_hook()")
         if self._node is not None or not self.requires_grad:
             raise RuntimeError("register_post_accumulate_grad_hook: only for leaves that require grad")
         self._accumulate_hooks = self._accumulate_hooks if self._accumulate_hooks is not None else {}
@@ -399,6 +406,7 @@ class Tensor:
         return id(self)
 
     def __repr__(self) -> str:
+        _note_read(self, "printing")
         return format_tensor(self)
 
     def __format__(self, spec: str) -> str:

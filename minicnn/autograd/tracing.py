@@ -1,7 +1,8 @@
 """A listener to operations: how ``minicnn/compiler`` sees what a forward pass does.
 
 While a tracer listens in this thread, ``Op.apply`` and the in-place operations report each call to it, and whatever takes
-a tensor's numbers out to Python (``item()``, ``bool()``, ``numpy()``) reports that too.
+a tensor's numbers out to Python (``item()``, ``bool()``, ``numpy()``) reports that too; so does what has an effect besides
+its result (a hook registered, a gradient set).
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ class _State(threading.local):
 
 
 state = _State()
+
+
+def note_effect(what: str) -> None:
+    """Tell who listens, if anybody, of something that a record of operations would lose."""
+    if state.tracer is not None:
+        state.tracer.opaque(what)
 
 
 @contextmanager

@@ -1,16 +1,16 @@
 """``mc.compile(model)``: trace once, then run the fused plan, as long as nothing it depended on has changed.
 
-What a trace depends on is its *guard*: the inputs' shapes, types, memory orders and whether they require grad; the grad
-mode; each module's identity, training flag and plain attributes (a stride, a probability); each parameter's and buffer's
-identity, memory and whether it requires grad; hooks; the number of threads and the back end; and, where weights were folded,
-all versions. Before each call the guard is worked out anew: a known one takes its plan, an unknown one traces again.
+Before each call the *guard* is worked out (``guard.py``): a known one takes its plan, an unknown one traces again. Plans
+with folded weights also look whether these are what they were. What cannot be traced runs eagerly, with one warning that
+says why and where.
 
-One thing no guard sees: state that Python code in ``forward`` changes or reads by itself (a counter, ``random.random()``).
-Such a model is not for compiling.
+Plans have no state that a run changes, so threads may run one at the same time; one thread traces at a time. (Two threads
+that *train* one model race for its running statistics and gradients, compiled or not, as in torch.)
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import warnings
 from collections import OrderedDict
@@ -19,19 +19,28 @@ from typing import Any, overload
 
 import numpy as np
 
-from minicnn_kernels import backend_of
-from minicnn_kernels.threads import get_num_threads
-
-from ..autograd import Tensor, is_grad_enabled
+from ..autograd import Tensor, anomaly, tracing
 from ..autograd.tracing import listening
 from ..nn import Module
-from ..random import default_generator
+from ..random import Generator, default_generator
+from .guard import Guard, Unguarded, guard_of, model_state
 from .plan import Plan, describe
 from .trace import Trace
 
 MAX_PLANS = 16
-_PLAIN = (bool, int, float, str, type(None))
-_SETTING = (*_PLAIN, tuple, list)  # attributes of a module that its forward may depend on: training, stride, p, ...
+_ROOT = "_orig_mod"
+
+
+class _Cache:
+    """What a compiled model has learnt: its plans, and the reasons of broken traces. Not copied with the model."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # held while tracing
+        self.entries: OrderedDict[tuple, tuple[Plan | str, list[Tensor]]] = OrderedDict()  # with what keeps ids ours
+        self.last: Plan | None = None
+        self.warned: set[str] = set()
+        self.unsettled = 0  # traces in a row during which the model changed what they depend on
+        self.given_up = False
 
 
 class CompiledModule(Module):
@@ -44,110 +53,155 @@ class CompiledModule(Module):
 
     def __init__(self, model: Module):
         super().__init__()
-        self._orig_mod = model
-        self._clear_plans()
+        self.__dict__.pop("training")  # the model's, below
+        self._modules[_ROOT] = model
+        self.__dict__["_cache"] = _Cache()
 
-    def _clear_plans(self) -> None:
-        self.__dict__.update(plan=None, _plans=OrderedDict(), _lock=threading.Lock())
+    @property
+    def plan(self) -> Plan | None:
+        return self.__dict__["_cache"].last
+
+    @property
+    def _orig_mod(self) -> Module:
+        return self.__dict__["_modules"][_ROOT]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        inputs = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
-        guard = self._guard(inputs, args, kwargs)
-        plan = self._plans.get(guard)
-        if plan is None:
-            return self._trace(guard, inputs, args, kwargs)
-        if isinstance(plan, Plan) and plan.folded and plan.versions != (versions := self._versions()):
-            plan = plan.folded_anew(versions)  # an evaluation after each epoch, say: no reason to trace again
-            self._keep(guard, plan)
-        self.__dict__["plan"] = plan if isinstance(plan, Plan) else None  # else: known to break
-        return plan.run(inputs) if isinstance(plan, Plan) else self._orig_mod(*args, **kwargs)
+        model, cache = self._orig_mod, self.__dict__["_cache"]
+        if tracing.state.tracer is not None:  # part of a model that is being compiled: its trace sees the operations
+            return model(*args, **kwargs)
+        if cache.given_up or anomaly.is_enabled():  # whoever looks for a NaN wants the line of the layer
+            cache.last = None
+            return model(*args, **kwargs)
+        try:
+            guard = guard_of(model, args, kwargs)
+        except Unguarded as reason:
+            cache.last = None
+            self._warn(str(reason), stacklevel=3)
+            return model(*args, **kwargs)
+        entry = cache.entries.get(guard.key)
+        if entry is None:
+            with cache.lock:
+                entry = cache.entries.get(guard.key)  # another thread may have been faster
+                if entry is None:
+                    return self._trace(guard, args, kwargs)
+        plan, alive = entry
+        if not isinstance(plan, Plan):  # known to break
+            cache.last = None
+            return model(*args, **kwargs)
+        if not plan.is_fresh():  # an evaluation after each epoch, say: no reason to trace again
+            plan = plan.folded_anew()
+            with cache.lock:
+                cache.entries[guard.key] = plan, alive
+        cache.last = plan
+        return plan.run(guard.inputs)
 
-    def _trace(self, guard: Any, inputs: list[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _trace(self, guard: Guard, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Run the model eagerly, listening; then take its effects back and run the plan, so that the first result has the
         same bits as all later ones. A broken trace keeps the eager result, and leaves the reason for next time."""
-        trace = Trace(self._orig_mod, inputs)
-        if guard is None:
-            trace.opaque("an argument is neither a tensor nor a plain value, or a module has hooks")
-        if len({id(t) for t in inputs}) != len(inputs):
-            trace.opaque("one tensor is passed twice")
-        buffers = [(b, b._array.copy()) for b in self._orig_mod.buffers()]
-        generator_state = default_generator.get_state()
-        with listening(None if trace.broken else trace):
-            result = self._orig_mod(*args, **kwargs)
+        model, cache = self._orig_mod, self.__dict__["_cache"]
+        trace = Trace(model, guard.inputs)
+        tensors = [*model.parameters(), *model.buffers()]
+        buffers = [(b, b._array.copy()) for b in model.buffers()]
+        versions = [p._version_cell.value for p in model.parameters()]
+        generators = [(g, g.get_state()) for g in _generators(model)]
+        elsewhere = _other_random_states()
+        with listening(trace):
+            result = model(*args, **kwargs)
             output = describe(result, trace)
+            if _other_random_states() != elsewhere:
+                trace.opaque("forward draws random numbers from Python or NumPy, not from minicnn")
+            if [p._version_cell.value for p in model.parameters()] != versions:
+                trace.opaque("forward changes a parameter")
+        settled = _same_model(model, guard)
+        cache.unsettled = 0 if settled else cache.unsettled + 1
+        if not settled and not trace.broken:
+            # Something was made at the first call, to stay (fine: the next call traces); or it changes at every call.
+            cache.last = None
+            if cache.unsettled > 1:
+                cache.given_up = True
+                self._warn("each call changes attributes of the model, or of its modules, that a trace depends on", 4)
+            return result
         if trace.broken:
-            if guard not in self._plans:
-                name = type(self._orig_mod).__name__
-                warnings.warn(f"compile: {name} runs eagerly, its trace broke: {trace.broken}", stacklevel=4)
-            self._keep(guard, trace.broken)
+            self._keep(guard, trace.broken, tensors)
+            self._warn(trace.broken, stacklevel=4)
             return result
         for buffer, values in buffers:
             np.copyto(buffer._array, values)
-        default_generator.set_state(generator_state)
-        plan = Plan(trace, output, self._orig_mod, self._versions())
-        self._keep(guard, plan)
-        return plan.run(inputs)
+        for generator, state in generators:
+            generator.set_state(state)
+        plan = Plan(trace.program, output, type(model).__name__)
+        self._keep(guard, plan, tensors)
+        return plan.run(guard.inputs)
 
-    def _keep(self, guard: Any, plan: Plan | str) -> None:
-        with self._lock:
-            self._plans[guard] = plan
-            while len(self._plans) > MAX_PLANS:
-                self._plans.popitem(last=False)
-            self.__dict__["plan"] = plan if isinstance(plan, Plan) else None
+    def _warn(self, reason: str, stacklevel: int) -> None:
+        """Say once why the model is not compiled; at the line that called it, ``stacklevel`` frames up from here."""
+        if reason not in self._cache.warned:
+            self._cache.warned.add(reason)
+            where = reason if ", at " in reason else f"{reason}, at {anomaly.user_line()}"
+            name = type(self._orig_mod).__name__
+            warnings.warn(f"compile: {name} runs eagerly, its trace broke: {where}", stacklevel=stacklevel + 1)
 
-    def _guard(self, inputs: list[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Everything the trace depends on, as a key; None where an argument or a hook cannot be guarded.
-
-        Identities are safe as keys: a plan keeps the modules and tensors it was made from alive.
-        """
-        constants: list[tuple] = []
-        for name, a in (*enumerate(args), *kwargs.items()):
-            if isinstance(a, Tensor):
-                constants.append((name, Tensor))
-            elif isinstance(a, _PLAIN):
-                constants.append((name, type(a), a))
-            else:
-                return None
-        modules: list[Any] = []
-        for module in self._orig_mod.modules():
-            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
-                return None
-            modules.append(id(module))
-            modules += [_frozen(value) for value in module.__dict__.values() if isinstance(value, _SETTING)]
-        model = self._orig_mod
-        tensors = [
-            (id(t), id(t._array), t._array.shape, t._array.dtype.char, t._leaf_requires_grad)
-            for t in (*model.parameters(), *model.buffers())
-        ]
-        signatures = [(t._array.shape, t._array.dtype.char, t._array.strides, t.requires_grad) for t in inputs]
-        backend = backend_of(inputs[0]._array) if inputs else None
-        settings = is_grad_enabled(), get_num_threads(), backend
-        return tuple(signatures), tuple(constants), settings, tuple(modules), tuple(tensors)
-
-    def _versions(self) -> tuple[int, ...]:
-        model = self._orig_mod
-        return tuple(t._version_cell.value for t in (*model.parameters(), *model.buffers()))
+    def _keep(self, guard: Guard, plan: Plan | str, tensors: list[Tensor]) -> None:
+        cache = self._cache
+        cache.last = plan if isinstance(plan, Plan) else None
+        cache.entries[guard.key] = plan, tensors
+        cache.entries.move_to_end(guard.key)
+        if len(cache.entries) > MAX_PLANS:
+            cache.entries.popitem(last=False)
+            if "too many" not in cache.warned:
+                cache.warned.add("too many")
+                warnings.warn(
+                    f"compile: {type(self._orig_mod).__name__} was called with more than {MAX_PLANS} kinds of inputs "
+                    "or settings; the oldest plans are dropped, and tracing again costs more than it brings. Give inputs "
+                    "of one shape (pad them, drop the last batch), or do not compile",
+                    stacklevel=5,
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy, or what comes out of a pickle, traces anew.
-        return {key: value for key, value in self.__dict__.items() if key not in ("plan", "_plans", "_lock")}
+        return {key: value for key, value in self.__dict__.items() if key != "_cache"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._clear_plans()
+        self.__dict__.update(state, _cache=_Cache())
+
+    # Everything else is the model's, as in torch: its attributes, its training flag.
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("_orig_mod"), name)
+        if _ROOT not in self.__dict__.get("_modules", ()):  # half made, or half unpickled
+            raise AttributeError(name)
+        return getattr(self._orig_mod, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == _ROOT or _ROOT not in self.__dict__.get("_modules", ()):
+            super().__setattr__(name, value)
+        else:
+            setattr(self._orig_mod, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._orig_mod, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(self._orig_mod)})
 
 
-def _frozen(setting: Any) -> Any:
-    """A module's attribute as part of a key; what is not plain in it counts by its identity."""
-    if isinstance(setting, (tuple, list)):
-        return tuple(_frozen(part) for part in setting)
-    return (type(setting), setting) if isinstance(setting, _PLAIN) else id(setting)
+def _same_model(model: Module, guard: Guard) -> bool:
+    """Whether the model's part of the guard is what it was before the trace."""
+    try:
+        return model_state(model) == guard.key[1]
+    except Unguarded:
+        return False
+
+
+def _generators(model: Module) -> list[Generator]:
+    """The default generator, and those that modules keep."""
+    own = [v for module in model.modules() for v in module.__dict__.values() if isinstance(v, Generator)]
+    return [default_generator, *own]
+
+
+def _other_random_states() -> tuple:
+    """Python's and NumPy's global generators."""
+    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  a look, no draw
+    return random.getstate(), state["state"]["key"].tobytes(), state["state"]["pos"], state["has_gauss"]
 
 
 @overload
@@ -183,7 +237,8 @@ def compile(model: Module | None = None, **options: Any) -> CompiledModule | Cal
 
     Warns
     -----
-    UserWarning : where the trace breaks (a number taken out to Python, say); the model then runs eagerly.
+    UserWarning : where the trace breaks (a number taken out to Python, say); the model then runs eagerly. Also where more
+        than 16 plans are needed at a time.
     """
     if options:
         raise NotImplementedError(
@@ -191,6 +246,10 @@ def compile(model: Module | None = None, **options: Any) -> CompiledModule | Cal
         )
     if model is None:
         return compile
+    if isinstance(model, type):
+        raise TypeError(
+            f"model: expected a Module, got the class {model.__name__}; compile an object: {model.__name__}()"
+        )
     if not isinstance(model, Module):
         raise TypeError(
             f"model: expected a Module, got {type(model).__name__}; put the function into a Module's forward"

@@ -5,15 +5,21 @@ replaced by one operation (``minicnn/ops/fused.py``) that computes the same in f
 first.
 
     BatchNormTrain -> ReLU -> MaxPool2d     one pass after the statistics, instead of three
+    BatchNormTrain -> Add -> ReLU           the end of a residual block: one pass after the statistics, instead of three
     BatchNormTrain -> ReLU                  one pass after the statistics, instead of two
+    Conv2d -> BatchNormEval -> Add -> ReLU  the normalisation moves into the filters; one pass for the rest
     Conv2d -> BatchNormEval -> ReLU         the normalisation moves into the filters, the ReLU into the convolution
     Conv2d -> BatchNormEval                 the normalisation moves into the filters
     Conv2d -> ReLU, Linear -> ReLU          the ReLU is done while the result is in the cache
-    ReLU -> Dropout                         one pass instead of two
+    Linear -> ReLU -> Dropout               the ReLU is done with the dropout, and the mask need not be drawn again
+    ReLU -> Dropout, Add -> ReLU            one pass instead of two
 
 Folding, the ones with BatchNormEval, is for evaluation without gradients: with s = gamma / sqrt(var + eps), ``conv(x, w) +
 b`` normalised is ``conv(x, s w) + s (b - mean) + beta``. The new filters are constants of the plan, which dies with the
-versions of the tensors they came from (``compiled.py``).
+versions of the tensors they came from (``plan.py``).
+
+A chain through ``Add`` may come from either side; the other operand, of the same shape and type, is an operand of the fused
+operation, after those of the first.
 """
 
 from __future__ import annotations
@@ -28,108 +34,146 @@ from ..autograd import Op, Tensor
 from ..ops.activation import ReLU
 from ..ops.conv import Conv2d
 from ..ops.dropout import Dropout
-from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, ReLUDropout
+from ..ops.elementwise import Add
+from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, LinearReLUDropout, ReLUDropout
 from ..ops.matmul import Linear
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import MaxPool2d
-from .trace import Call, Value, Write
+from ..ops.residual import AddReLU, BatchNormAddReLU
+from .trace import Call, Program, Value, Write
+
+
+class Link(NamedTuple):
+    """One call of a chain, and its operands besides the result of the call before."""
+
+    call: Call
+    others: tuple
 
 
 class Pattern(NamedTuple):
-    """A chain of operations, and what makes one call of them."""
+    """A chain of operations, and the calls that take its place."""
 
-    chain: tuple[type, ...]
-    fuse: Callable[[list[Call]], Call]
+    chain: tuple[type[Op], ...]
+    fuse: Callable[[list[Link], Program], list[Call]]
     inference_only: bool = False
 
 
-def _joined(op: type[Op]) -> Callable[[list[Call]], Call]:
-    """The first call's operands and all calls' options, given to ``op``."""
+def _joined(op: type[Op]) -> Callable[[list[Link], Program], list[Call]]:
+    """The first call's operands, then the others', and all calls' options, given to ``op``."""
 
-    def join(calls: list[Call]) -> Call:
+    def join(links: list[Link], program: Program) -> list[Call]:
+        first, last = links[0].call, links[-1].call
         options: dict[str, Any] = {}
-        for call in calls:
-            options |= call.options
-        first, last = calls[0], calls[-1]
-        return Call(op, first.args, options, last.outputs, first.recording, _names(calls))
+        for link in links:
+            options |= link.call.options
+        args = (*first.args, *(a for link in links[1:] for a in link.others))
+        return [Call(op, args, options, last.outputs, first.recording, _names(links))]
 
     return join
 
 
-def _fold_batch_norm(calls: list[Call]) -> Call:
-    """A convolution and its batch norm, and what may follow: ReLU."""
-    conv, norm = calls[:2]
+def _fold_batch_norm(links: list[Link], program: Program) -> list[Call]:
+    """A convolution and its batch norm, and what may follow: ReLU, or an addition and ReLU."""
+    conv, norm, last = links[0].call, links[1].call, links[-1].call
     x, weight, bias = conv.args
     _, gamma, beta = norm.args
     mean, var = norm.options["running_mean"], norm.options["running_var"]
     # In float64: the folded filters are rounded once.
-    scale = 1 / np.sqrt(var.astype(np.float64) + norm.options["eps"])
+    scale = 1 / np.sqrt(var._array.astype(np.float64) + norm.options["eps"])
     if gamma is not None:
         scale = scale * gamma._array
-    shift = -mean.astype(np.float64) * scale if bias is None else (bias._array - mean.astype(np.float64)) * scale
-    if beta is not None:
-        shift = shift + beta._array
+    shift = (0 if bias is None else bias._array) - mean._array.astype(np.float64)
+    shift = shift * scale + (0 if beta is None else beta._array)
     dtype = weight._array.dtype
-    folded = Tensor((weight._array * scale[:, None, None, None]).astype(dtype))
-    op = Conv2dReLU if len(calls) == 3 else Conv2d
-    args = (x, folded, Tensor(shift.astype(dtype)))
-    return Call(op, args, conv.options, calls[-1].outputs, conv.recording, _names(calls))
+    filters = Tensor((weight._array * scale[:, None, None, None]).astype(dtype))
+    args = x, filters, Tensor(shift.astype(dtype))
+    folded = tuple(t for t in (weight, bias, gamma, beta, mean, var) if t is not None)
+    if len(links) < 4:
+        op = Conv2dReLU if len(links) == 3 else Conv2d
+        return [Call(op, args, conv.options, last.outputs, conv.recording, _names(links), folded)]
+    between = program.new_value(program.shapes[last.outputs[0]], program.dtypes[last.outputs[0]])
+    return [
+        Call(Conv2d, args, conv.options, (between,), conv.recording, _names(links[:2]), folded),
+        Call(AddReLU, (Value(between), *links[2].others), {}, last.outputs, conv.recording, _names(links[2:])),
+    ]
 
 
 PATTERNS = (
     Pattern((BatchNormTrain, ReLU, MaxPool2d), _joined(BatchNormReLUMaxPool2d)),
+    Pattern((BatchNormTrain, Add, ReLU), _joined(BatchNormAddReLU)),
     Pattern((BatchNormTrain, ReLU), _joined(BatchNormReLU)),
+    Pattern((Conv2d, BatchNormEval, Add, ReLU), _fold_batch_norm, inference_only=True),
     Pattern((Conv2d, BatchNormEval, ReLU), _fold_batch_norm, inference_only=True),
     Pattern((Conv2d, BatchNormEval), _fold_batch_norm, inference_only=True),
     Pattern((Conv2d, ReLU), _joined(Conv2dReLU)),
+    Pattern((Linear, ReLU, Dropout), _joined(LinearReLUDropout)),
     Pattern((Linear, ReLU), _joined(LinearReLU)),
     Pattern((ReLU, Dropout), _joined(ReLUDropout)),
+    Pattern((Add, ReLU), _joined(AddReLU)),
 )
 
 
-def fuse(calls: list[Call | Write], outputs: set[int], inference: bool) -> list[Call | Write]:
-    """``calls`` with every chain of a pattern replaced. ``outputs`` are values somebody outside looks at."""
-    uses = Counter(a.number for call in calls if isinstance(call, Call) for a in call.args if isinstance(a, Value))
-    uses.update(outputs)
-    consumer = {
-        a.number: i for i, call in enumerate(calls) if isinstance(call, Call) for a in call.args if isinstance(a, Value)
-    }
-    replaced: dict[int, Call] = {}  # index of a chain's last call -> the fused call
-    gone: set[int] = set()
+def fuse(program: Program, outputs: set[int], inference: bool) -> list[Call | Write]:
+    """The program's calls with every chain of a pattern replaced. ``outputs`` are values somebody outside looks at."""
+    calls = program.calls
+    uses = Counter(outputs)
+    consumer: dict[int, int] = {}  # value -> index of the last call that takes it
     for i, call in enumerate(calls):
-        if i in gone or not isinstance(call, Call):
-            continue
-        for pattern in PATTERNS:
-            chain = _chain_at(calls, i, pattern, uses, consumer)
-            if chain and (inference or not pattern.inference_only):
+        for a in call.args if isinstance(call, Call) else ():
+            if isinstance(a, Value):
+                uses[a.number] += 1
+                consumer[a.number] = i
+    only_consumer = {number: i for number, i in consumer.items() if uses[number] == 1}
+
+    replaced: dict[int, list[Call]] = {}  # index of a chain's last call -> the fused calls
+    gone: set[int] = set()
+    for i in range(len(calls)):
+        for pattern in PATTERNS if i not in gone else ():
+            chain = _chain_at(program, i, pattern, only_consumer) if inference or not pattern.inference_only else None
+            if chain:
                 # The fused call takes the last one's place: everything it needs is there by then.
-                replaced[chain[-1]] = pattern.fuse([calls[k] for k in chain])  # type: ignore[misc]
+                replaced[max(chain)] = pattern.fuse([*chain.values()], program)
                 gone.update(chain)
                 break
-    return [replaced.get(i, call) for i, call in enumerate(calls) if i not in gone or i in replaced]
+    fused: list[Call | Write] = []
+    for i, call in enumerate(calls):
+        fused += replaced.get(i, [] if i in gone else [call])
+    return fused
 
 
-def _chain_at(
-    calls: list[Call | Write], start: int, pattern: Pattern, uses: Counter[int], consumer: dict[int, int]
-) -> list[int] | None:
-    """The indices of the pattern's chain that begins with call ``start``, or None."""
-    chain: list[int] = []
+def _chain_at(program: Program, start: int, pattern: Pattern, only_consumer: dict[int, int]) -> dict[int, Link] | None:
+    """The pattern's chain that begins with call ``start``, by the calls' indices; or None."""
+    chain: dict[int, Link] = {}
     at: int | None = start
+    before: Value | None = None
     for op in pattern.chain:
-        if at is None:
+        call = None if at is None else program.calls[at]
+        if at is None or not isinstance(call, Call) or call.op is not op:
             return None
-        call = calls[at]
-        if not isinstance(call, Call) or call.op is not op or call.recording != calls[start].recording:  # type: ignore[union-attr]
+        place = 0 if before is None else call.args.index(before)
+        others = (*call.args[:place], *call.args[place + 1 :])
+        if not _alike(program, call, call.args) if op is Add else place:
+            return None  # something is broadcast, or the chain's value is not what the call works on
+        if chain and call.recording != next(iter(chain.values())).call.recording:
             return None
-        if chain and call.args[0] != Value(calls[chain[-1]].outputs[0]):  # type: ignore[union-attr]
-            return None
-        if pattern.inference_only and any(isinstance(a, Value) for a in call.args[1:]):
+        if pattern.inference_only and op is not Add and any(isinstance(a, Value) for a in call.args[1:]):
             return None  # weights that are computed cannot be folded
-        chain.append(at)
-        result = call.outputs[0]
-        at = consumer.get(result) if uses[result] == 1 else None
+        chain[at] = Link(call, others)
+        before = Value(call.outputs[0])
+        at = only_consumer.get(before.number)
     return chain
 
 
-def _names(calls: list[Call]) -> tuple[str, ...]:
-    return tuple(call.name for call in calls)
+def _alike(program: Program, call: Call, operands: tuple) -> bool:
+    """Whether the operands are tensors of the result's shape and type: nothing is broadcast."""
+    number = call.outputs[0]
+    shapes = [
+        (program.shapes[a.number], program.dtypes[a.number]) if isinstance(a, Value) else (tuple(a.shape), a.dtype)
+        for a in operands
+        if isinstance(a, (Value, Tensor))
+    ]
+    return len(shapes) == len(operands) and all(s == (program.shapes[number], program.dtypes[number]) for s in shapes)
+
+
+def _names(links: list[Link]) -> tuple[str, ...]:
+    return tuple(link.call.name for link in links)

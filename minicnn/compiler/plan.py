@@ -8,14 +8,41 @@ step allocates nothing large, and memory that somebody outside still holds is ne
 
 from __future__ import annotations
 
-import copy
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..autograd import Tensor, enable_grad, is_grad_enabled, no_grad
-from ..nn import Module
+import numpy as np
+
+from ..autograd import Op, Tensor, is_grad_enabled, set_grad_enabled
 from .patterns import fuse
-from .trace import Call, Trace, Value, Write
+from .trace import Call, Program, Trace, Value, Write
+
+
+class _Step(NamedTuple):
+    """One call, prepared: ``op.apply(*args, **options)``, with ``args[place] = values[number]`` for each of ``slots``."""
+
+    op: type[Op]
+    args: list[Any]
+    slots: tuple[tuple[int, int], ...]
+    options: dict[str, Any]
+    outputs: tuple[int, ...]
+    recording: bool
+    dying: tuple[int, ...]  # values that nothing after it looks at
+
+
+class _Source:
+    """A tensor whose numbers went into a constant of the plan, and how to tell that it still has them."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+        self.cell, self.version = tensor._version_cell, tensor._version_cell.value
+        # Memory that NumPy, or .data, looks at may change behind the version's back: compare the numbers themselves.
+        self.values = tensor._array.copy() if self.cell.exported else None
+
+    def is_fresh(self) -> bool:
+        if self.tensor._version_cell is not self.cell or self.cell.value != self.version:
+            return False
+        return not self.cell.exported or (self.values is not None and np.array_equal(self.values, self.tensor._array))
 
 
 class Plan:
@@ -25,69 +52,75 @@ class Plan:
     ----------
     calls : the operations that run.
     traced : how many operations the model's forward consisted of.
-    folded : whether weights were folded into others: then the plan is good for these ``versions`` of them only.
+    folded : whether weights were folded into others: then the plan is good for as long as these are what they were.
     """
 
-    def __init__(self, trace: Trace, output: Any, model: Module, versions: tuple[int, ...]):
-        self.name = type(model).__name__
-        self.versions = versions
-        self._alive = [*model.modules()]  # the guard knows modules by identity
+    def __init__(self, program: Program, output: Any, name: str):
+        self.name = name
         self.output = output  # the model's result, with values in place of tensors
-        self.traced = sum(isinstance(c, Call) for c in trace.calls)
-        self.shapes, self.dtypes = trace.shapes, trace.dtypes
-        self._unfused = trace.calls
-        self._fuse()
+        self.traced = sum(isinstance(c, Call) for c in program.calls)
+        self._unfused = program
+        program = program.copy()
+        results = set(_values_in(output))
+        inference = not any(c.recording for c in program.calls if isinstance(c, Call))
+        self.calls = fuse(program, results, inference)
+        self.shapes, self.dtypes = program.shapes, program.dtypes
+        sources = {id(t): t for c in self.calls if isinstance(c, Call) for t in c.folded}
+        self._sources = [_Source(t) for t in sources.values()]
+        self.folded = bool(self._sources)
+        self._steps = self._prepared(results)
 
-    def _fuse(self) -> None:
-        results = set(_values_in(self.output))
-        inference = not any(c.recording for c in self._unfused if isinstance(c, Call))
-        self.calls = fuse(self._unfused, results, inference)
-        self.folded = any(isinstance(c, Call) and "BatchNormEval" in c.fused_from[1:] for c in self.calls)
-        self._dies_after = self._last_uses(results)
+    def folded_anew(self) -> Plan:
+        """A plan of the same trace for weights that have other values now. This one stays as it is: a thread may be running
+        it."""
+        return Plan(self._unfused, self.output, self.name)
 
-    def folded_anew(self, versions: tuple[int, ...]) -> Plan:
-        """A plan of the same trace for weights that have other values now (their ``versions``). This one stays as it is: a
-        thread may be running it."""
-        plan = copy.copy(self)
-        plan.versions = versions
-        plan._fuse()
-        return plan
+    def is_fresh(self) -> bool:
+        """Whether the weights that were folded are what they were."""
+        return all(source.is_fresh() for source in self._sources)
 
     def run(self, inputs: list[Tensor]) -> Any:
         """Run the operations on new inputs; the result has the structure of the model's."""
-        values: dict[int, Tensor] = dict(enumerate(inputs))
-        recording = is_grad_enabled()
-        for call, dying in zip(self.calls, self._dies_after, strict=True):
-            if isinstance(call, Write):
-                getattr(call.target, call.name)(call.other)
+        values: list[Any] = [*inputs, *[None] * (len(self.shapes) - len(inputs))]
+        mode = is_grad_enabled()
+        for step in self._steps:
+            if isinstance(step, Write):
+                getattr(step.target, step.name)(step.other)
                 continue
-            args = [values[a.number] if type(a) is Value else a for a in call.args]
-            if call.recording == recording:
-                result = call.op.apply(*args, **call.options)
+            op, args, slots, options, outputs, recording, dying = step
+            args = args.copy()
+            for place, number in slots:
+                args[place] = values[number]
+            if recording == mode:
+                result = op.apply(*args, **options)
             else:
-                with enable_grad() if call.recording else no_grad():
-                    result = call.op.apply(*args, **call.options)
+                with set_grad_enabled(recording):
+                    result = op.apply(*args, **options)
             if isinstance(result, tuple):
-                values.update(zip(call.outputs, result, strict=True))
+                for number, tensor in zip(outputs, result, strict=True):
+                    values[number] = tensor
             else:
-                values[call.outputs[0]] = result
-            del args, result
+                values[outputs[0]] = result
+            del args, result  # what dies here has to be gone before the next result asks for memory
             for number in dying:
-                del values[number]
+                values[number] = None
         return _rebuild(self.output, values)
 
-    def _last_uses(self, results: set[int]) -> list[list[int]]:
-        """For each call the values that nothing after it looks at."""
-        last: dict[int, int] = {}
+    def _prepared(self, results: set[int]) -> list[_Step | Write]:
+        last: dict[int, int] = {}  # value -> the call after which nothing looks at it
         for i, call in enumerate(self.calls):
             if isinstance(call, Call):
-                for number in (*call.outputs, *(a.number for a in call.args if isinstance(a, Value))):
-                    last[number] = i
-        dying: list[list[int]] = [[] for _ in self.calls]
-        for number, i in last.items():
-            if number not in results:
-                dying[i].append(number)
-        return dying
+                last |= dict.fromkeys((*call.outputs, *(a.number for a in call.args if isinstance(a, Value))), i)
+        steps: list[_Step | Write] = []
+        for i, call in enumerate(self.calls):
+            if isinstance(call, Write):
+                steps.append(call)
+                continue
+            slots = tuple((place, a.number) for place, a in enumerate(call.args) if isinstance(a, Value))
+            args = [None if isinstance(a, Value) else a for a in call.args]
+            dying = tuple(number for number, at in last.items() if at == i and number not in results)
+            steps.append(_Step(call.op, args, slots, call.options, call.outputs, call.recording, dying))
+        return steps
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """For each call: what runs, what it was fused from, its result's shape, its result's size in bytes."""
@@ -117,10 +150,9 @@ class Plan:
 def describe(output: Any, trace: Trace) -> Any:
     """A model's result with values in place of tensors; tuples, lists and dicts may be nested."""
     if isinstance(output, Tensor):
-        number = trace.number_of(output)
-        return output if number is None else Value(number)
-    if type(output) in (tuple, list):
-        return type(output)(describe(part, trace) for part in output)
+        return trace.stands_for(output)
+    if _rebuildable(output):
+        return _of_type(output, (describe(part, trace) for part in output))
     if type(output) is dict:
         return {key: describe(part, trace) for key, part in output.items()}
     if output is None or isinstance(output, (bool, int, float, str)):
@@ -129,19 +161,29 @@ def describe(output: Any, trace: Trace) -> Any:
     return output
 
 
+def _rebuildable(output: Any) -> bool:
+    """Whether it is a tuple, a list or a named tuple (a Value is one, but stands for a tensor)."""
+    named = isinstance(output, tuple) and hasattr(output, "_fields")
+    return type(output) in (tuple, list) or (named and type(output) is not Value)
+
+
+def _of_type(output: Any, parts: Any) -> Any:
+    return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
+
+
 def _values_in(output: Any) -> list[int]:
     if type(output) is Value:
         return [output.number]
-    if isinstance(output, (tuple, list)):
+    if _rebuildable(output):
         return [n for part in output for n in _values_in(part)]
     return [n for part in output.values() for n in _values_in(part)] if isinstance(output, dict) else []
 
 
-def _rebuild(output: Any, values: dict[int, Tensor]) -> Any:
+def _rebuild(output: Any, values: list[Any]) -> Any:
     if type(output) is Value:
         return values[output.number]
-    if type(output) in (tuple, list):
-        return type(output)(_rebuild(part, values) for part in output)
+    if _rebuildable(output):
+        return _of_type(output, (_rebuild(part, values) for part in output))
     if type(output) is dict:
         return {key: _rebuild(part, values) for key, part in output.items()}
     return output

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..autograd import Op, Tensor
 from ..autograd.anomaly import user_line
 from ..autograd.grad_mode import is_grad_enabled
 from ..autograd.tracing import listening
+from ..dtypes import DType
 from ..nn import Module
 
 _ARITHMETIC = ("add_", "sub_", "mul_", "div_")
@@ -31,7 +34,8 @@ class Value(NamedTuple):
 class Call(NamedTuple):
     """One operation: ``outputs = op.apply(*args, **options)``, recorded for backward or not.
 
-    ``args`` holds :class:`Value`, tensors of the model (parameters, buffers) and constants.
+    ``args`` holds :class:`Value`, tensors of the model (parameters, buffers) and constants; ``folded`` the tensors of the
+    model that constants were computed from.
     """
 
     op: type[Op]
@@ -40,6 +44,7 @@ class Call(NamedTuple):
     outputs: tuple[int, ...]
     recording: bool
     fused_from: tuple[str, ...] = ()
+    folded: tuple[Tensor, ...] = ()
 
     @property
     def name(self) -> str:
@@ -54,31 +59,48 @@ class Write(NamedTuple):
     other: Any
 
 
+class Program:
+    """What was written down: the calls, and each value's shape and type."""
+
+    def __init__(self, calls: list[Call | Write], shapes: list[tuple[int, ...]], dtypes: list[DType]):
+        self.calls, self.shapes, self.dtypes = calls, shapes, dtypes
+
+    def copy(self) -> Program:
+        return Program([*self.calls], [*self.shapes], [*self.dtypes])
+
+    def new_value(self, shape: tuple[int, ...], dtype: DType) -> int:
+        """The number of one more value."""
+        self.shapes.append(shape)
+        self.dtypes.append(dtype)
+        return len(self.shapes) - 1
+
+
 class Trace:
-    """The listener (see ``minicnn/autograd/tracing.py``) that fills ``calls``; ``broken`` says why it could not."""
+    """The listener (see ``minicnn/autograd/tracing.py``) that fills ``program``; ``broken`` says why it could not."""
 
     def __init__(self, model: Module, inputs: list[Tensor]):
-        self.calls: list[Call | Write] = []
-        self.shapes: list[tuple[int, ...]] = [tuple(t.shape) for t in inputs]
-        self.dtypes = [t.dtype for t in inputs]
+        self.program = Program([], [tuple(t.shape) for t in inputs], [t.dtype for t in inputs])
         self.broken: str | None = None
         self._n_inputs = len(inputs)
         self._numbers = {id(t): i for i, t in enumerate(inputs)}
         self._alive: list[Tensor] = list(inputs)  # keeps the ids ours
         self._model = {id(t): t for t in [*model.parameters(), *model.buffers()]}
+        if any(id(t) in self._model for t in inputs):
+            self._break("an input is one of the model's own tensors")
 
     def operation(self, op: type[Op], args: tuple, options: dict[str, Any], outputs: tuple) -> None:
         if self.broken:
             return
         written = tuple(self._reference(a, op.__name__) for a in args)
+        for name, option in options.items():
+            if isinstance(option, np.ndarray) or (isinstance(option, Tensor) and id(option) not in self._model):
+                self._break(f"{op.__name__} takes numbers as its option {name!r} that no traced operation made")
         numbers = []
         for tensor in outputs:
-            self._numbers[id(tensor)] = len(self.shapes)
-            numbers.append(len(self.shapes))
+            self._numbers[id(tensor)] = self.program.new_value(tuple(tensor.shape), tensor.dtype)
+            numbers.append(self._numbers[id(tensor)])
             self._alive.append(tensor)
-            self.shapes.append(tuple(tensor.shape))
-            self.dtypes.append(tensor.dtype)
-        self.calls.append(Call(op, written, options, tuple(numbers), is_grad_enabled()))
+        self.program.calls.append(Call(op, written, options, tuple(numbers), is_grad_enabled()))
 
     def in_place(self, target: Tensor, compute: Any, name: str, sources: tuple, write: Any) -> Tensor:
         if id(target) in self._numbers:
@@ -86,7 +108,7 @@ class Trace:
         with listening(None):
             write(target, compute, name, *sources)
         if id(target) in self._model and name in _ARITHMETIC and not isinstance(sources[0], Tensor):
-            self.calls.append(Write(target, name, sources[0]))
+            self.program.calls.append(Write(target, name, sources[0]))
         else:
             self._break(f"{name} changes a tensor in place")
         return target
@@ -122,12 +144,14 @@ class Trace:
     def opaque(self, what: str) -> None:
         self._break(what)
 
-    def number_of(self, tensor: Tensor) -> int | None:
-        """The value's number, or None (and a broken trace) for a tensor that the trace does not know."""
+    def stands_for(self, tensor: Tensor) -> Value | Tensor:
+        """A tensor that the model returns, as a value; one of its own as it is; any other breaks the trace."""
         number = self._numbers.get(id(tensor))
-        if number is None:
+        if number is not None:
+            return Value(number)
+        if id(tensor) not in self._model:
             self._break("the model returns a tensor that no traced operation made")
-        return number
+        return tensor
 
     def _reference(self, argument: Any, name: str) -> Any:
         if not isinstance(argument, Tensor):

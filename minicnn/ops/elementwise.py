@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..autograd import Op, Tensor
+from ..autograd import Op, Tensor, tracing
 from .promotion import promote, to_floating
 
 Operand: TypeAlias = Tensor | bool | int | float
@@ -523,6 +523,7 @@ def isinf(input: Tensor) -> Tensor:
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and the same elements."""
+    tracing.note_effect("equal()")
     return input._array.shape == other._array.shape and bool((input._array == other._array).all())
 
 
@@ -535,6 +536,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
     """
     if input._array.dtype != other._array.dtype:
         raise TypeError(f"allclose: both tensors need one type, got {input.dtype} and {other.dtype}")
+    tracing.note_effect("allclose()")
     return bool(np.allclose(input._array, other._array, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 

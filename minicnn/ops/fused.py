@@ -12,14 +12,14 @@ from minicnn_kernels import backend_of, current_conv_algorithm
 
 from ..autograd import Op
 from .conv import conv2d_gradients
-from .matmul import as_rows, linear_gradients
+from .matmul import Linear, as_rows, linear_gradients
 from .norm import track
 
 
 class BatchNormReLU(Op):
     """``ReLU(BatchNormTrain(x, weight, bias))``."""
 
-    # x (n, c, ...) -> the same shape; updates the running arrays in place
+    # x (n, c, ...) -> the same shape; updates the running tensors in place
     @staticmethod
     def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var):
         ctx.kernels = backend_of(x)
@@ -36,7 +36,7 @@ class BatchNormReLU(Op):
 class BatchNormReLUMaxPool2d(Op):
     """``MaxPool2d(ReLU(BatchNormTrain(x, weight, bias)))``."""
 
-    # x (n, c, h, w) -> (n, c, h_out, w_out); updates the running arrays in place
+    # x (n, c, h, w) -> (n, c, h_out, w_out); updates the running tensors in place
     @staticmethod
     def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var, window, ceil_mode):
         ctx.kernels = backend_of(x)
@@ -88,6 +88,24 @@ class LinearReLU(Op):
     def backward(ctx, grad_out):
         out, x, weight = ctx.saved
         return linear_gradients(ctx, ctx.kernels.relu_backward_input(grad_out, out), x, weight)
+
+
+class LinearReLUDropout(Op):
+    """``Dropout(ReLU(Linear(x, weight, bias)))``."""
+
+    # x (..., in), weight (out, in), bias (out,) -> (..., out)
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, p, generator):
+        y = Linear.forward(ctx, x, weight, bias)
+        ctx.p = p
+        out = ctx.kernels.relu_dropout_forward(y, p, *generator.reserve(y.size))
+        ctx.save(out, x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        out, x, weight = ctx.saved
+        return linear_gradients(ctx, ctx.kernels.relu_dropout_backward_input(grad_out, out, ctx.p), x, weight)
 
 
 class ReLUDropout(Op):

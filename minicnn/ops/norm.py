@@ -24,7 +24,7 @@ from .promotion import require_same_dtype
 
 
 class BatchNormTrain(Op):
-    # x (n, c, ...) -> the same shape; updates the running arrays in place
+    # x (n, c, ...) -> the same shape; updates the running tensors in place
     @staticmethod
     def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var):
         ctx.kernels = backend_of(x)
@@ -40,19 +40,19 @@ class BatchNormTrain(Op):
 
 
 def track(
-    running_mean: np.ndarray | None,
-    running_var: np.ndarray | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
     mean: np.ndarray,
     var: np.ndarray,
     shape: tuple[int, ...],
     momentum: float,
 ) -> None:
-    """Move the running arrays, in place, towards a batch's mean and *biased* variance; ``shape`` is the batch's."""
+    """Move the running tensors, in place, towards a batch's mean and *biased* variance; ``shape`` is the batch's."""
     m = shape[0] * math.prod(shape[2:])
-    if running_mean is not None:
-        running_mean += momentum * (mean - running_mean)
-    if running_var is not None:
-        running_var += momentum * (var * (m / (m - 1)) - running_var)
+    for running, batch in ((running_mean, mean), (running_var, var * (m / (m - 1)))):
+        if running is not None:
+            running._array += momentum * (batch - running._array)
+            running._bump_version("batch_norm")
 
 
 class BatchNormEval(Op):
@@ -60,9 +60,10 @@ class BatchNormEval(Op):
     @staticmethod
     def forward(ctx, x, weight, bias, *, eps, running_mean, running_var):
         ctx.kernels = backend_of(x)
-        out, inv_std = ctx.kernels.batch_norm_forward_eval(x, running_mean, running_var, weight, bias, eps)
+        mean, var = running_mean._array, running_var._array
+        out, inv_std = ctx.kernels.batch_norm_forward_eval(x, mean, var, weight, bias, eps)
         # The statistics may be updated between forward and backward: keep what this forward used.
-        ctx.save(x, weight, running_mean.copy(), inv_std)
+        ctx.save(x, weight, mean.copy(), inv_std)
         return out
 
     @staticmethod
@@ -114,23 +115,10 @@ def batch_norm(
     parameters = {name: None if t is None else tuple(t.shape) for name, t in shapes.items()}
     geometry.check_batch_norm(tuple(input.shape), parameters, training)
     if training:
-        out = BatchNormTrain.apply(
-            input,
-            weight,
-            bias,
-            eps=eps,
-            momentum=momentum,
-            running_mean=None if running_mean is None else running_mean._array,
-            running_var=None if running_var is None else running_var._array,
-        )
-        for running in (running_mean, running_var):
-            if running is not None:
-                running._bump_version("batch_norm")
-        return out
+        statistics = {"running_mean": running_mean, "running_var": running_var}
+        return BatchNormTrain.apply(input, weight, bias, eps=eps, momentum=momentum, **statistics)
     if running_mean is None or running_var is None:
         raise ValueError(
             "running_mean: evaluation needs running_mean and running_var; pass training=True to do without"
         )
-    return BatchNormEval.apply(
-        input, weight, bias, eps=eps, running_mean=running_mean._array, running_var=running_var._array
-    )
+    return BatchNormEval.apply(input, weight, bias, eps=eps, running_mean=running_mean, running_var=running_var)

@@ -269,7 +269,7 @@ def test_grad_mode_threads_and_back_end_are_guarded():
         compiled(x)
     finally:
         mc.set_num_threads(before)
-    assert len(compiled._plans) == 4
+    assert len(compiled._cache.entries) == 4
 
 
 def test_a_layer_that_comes_and_goes():
@@ -344,7 +344,7 @@ def test_a_channels_last_input_has_a_plan_of_its_own():
     plain = images(mc.float32, c=4)
     last = mc.from_numpy(np.ascontiguousarray(plain.numpy().transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
     assert_equal([compiled(plain)], [compiled(last)], 1e-5)
-    assert len(compiled._plans) == 2
+    assert len(compiled._cache.entries) == 2
 
 
 class Breaks(nn.Module):

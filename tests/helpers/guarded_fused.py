@@ -12,8 +12,10 @@ import sys
 import numpy as np
 
 from minicnn_kernels import reference, workspace
-from minicnn_kernels.cpu import channels, fused, layout
+from minicnn_kernels.cpu import channels, fused, layout, residual
 from tests.helpers.guarded_products import fenced
+
+MODULES = channels, fused, layout, residual
 
 
 class FencedMemory:
@@ -51,7 +53,7 @@ def check_all(dtype: type, c: int, size: tuple[int, int], window: tuple, at_end:
     rng = np.random.default_rng(c)
     x = image(rng.standard_normal((2, c, *size)).astype(dtype), at_end)
     weight, bias = (vector(rng.standard_normal(c).astype(dtype), at_end) for _ in range(2))
-    for module in (channels, fused, layout):
+    for module in MODULES:
         module.workspace = FencedMemory(at_end)
     expected = reference.batch_norm_relu_max_pool2d_forward_train(x, weight, bias, 0.1, *window)
     out, saved, mean, _, inv_std = expected
@@ -74,7 +76,16 @@ def check_all(dtype: type, c: int, size: tuple[int, int], window: tuple, at_end:
         reference.batch_norm_relu_backward_train(*arguments),
         dtype,
     )
-    for module in (channels, fused, layout):
+    other = image(rng.standard_normal(x.shape).astype(dtype), at_end)
+    expected = reference.batch_norm_add_relu_forward_train(x, weight, bias, other, 0.1)
+    check(residual.batch_norm_add_relu_forward_train(x, weight, bias, other, 0.1), expected, dtype)
+    arguments = grad_y, image(expected[0], at_end), x, weight, *kept
+    check(
+        residual.batch_norm_add_relu_backward_train(*arguments),
+        reference.batch_norm_add_relu_backward_train(*arguments),
+        dtype,
+    )
+    for module in MODULES:
         module.workspace = workspace
 
 

@@ -13,7 +13,14 @@ import minicnn as mc
 from minicnn.ops.activation import ReLU
 from minicnn.ops.conv import Conv2d
 from minicnn.ops.dropout import Dropout
-from minicnn.ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, ReLUDropout
+from minicnn.ops.fused import (
+    BatchNormReLU,
+    BatchNormReLUMaxPool2d,
+    Conv2dReLU,
+    LinearReLU,
+    LinearReLUDropout,
+    ReLUDropout,
+)
 from minicnn.ops.matmul import Linear
 from minicnn.ops.norm import BatchNormTrain
 from minicnn.ops.pooling import MaxPool2d
@@ -51,7 +58,7 @@ def compare(fused: Any, unfused: Any, dtype: Any, seed: int, *shapes: tuple[int,
 
 
 def batch_norm_options(c: int, dtype: Any) -> dict[str, Any]:
-    running = {"running_mean": np.full(c, 0.5, dtype), "running_var": np.full(c, 2, dtype)}
+    running = {"running_mean": mc.tensor(np.full(c, 0.5, dtype)), "running_var": mc.tensor(np.full(c, 2, dtype))}
     return {"eps": 1e-3, "momentum": 0.1, **running}
 
 
@@ -83,9 +90,10 @@ def test_batch_norm_relu_max_pool(seed, dtype, c, size, window):
 
 def check_statistics(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name in ("running_mean", "running_var"):
-        tolerance = 16 * float(np.finfo(ours[name].dtype).eps)
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=tolerance, atol=tolerance)
-        assert (ours[name] != batch_norm_options(1, ours[name].dtype)[name][0]).all()
+        one, other = ours[name].numpy(), theirs[name].numpy()
+        tolerance = 16 * float(np.finfo(one.dtype).eps)
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+        assert (one != batch_norm_options(1, one.dtype)[name].numpy()[0]).all()
 
 
 @given(SEEDS, FLOATS, st.booleans())
@@ -108,6 +116,19 @@ def test_linear_relu(seed, dtype, biased, batch):
     )
 
 
+@given(SEEDS, FLOATS, st.booleans(), st.sampled_from([(), (4,), (2, 3)]), st.sampled_from([0.0, 0.3, 1.0]))
+def test_linear_relu_dropout(seed, dtype, biased, batch, p):
+    def draw():
+        return {"p": p, "generator": mc.Generator().manual_seed(3)}
+
+    shapes = (*batch, 6), (5, 6), *([(5,)] if biased else [])
+    compare(
+        lambda x, weight, bias=None: LinearReLUDropout.apply(x, weight, bias, **draw()),
+        lambda x, weight, bias=None: Dropout.apply(ReLU.apply(Linear.apply(x, weight, bias)), **draw()),
+        *(dtype, seed, *shapes),
+    )
+
+
 @given(SEEDS, FLOATS, st.sampled_from([0.0, 0.2, 0.5, 1.0]))
 def test_relu_dropout(seed, dtype, p):
     compare(
@@ -125,6 +146,10 @@ def fused_calls() -> dict[str, tuple[Any, tuple[tuple[int, ...], ...]]]:
         "batch_norm_relu, few channels": (lambda *t: BatchNormReLU.apply(*t, **norm), ((9, 2), (2,), (2,))),
         "conv_relu": (lambda *t: Conv2dReLU.apply(*t, **CONV), ((2, 2, 4, 5), (3, 2, 3, 2), (3,))),
         "linear_relu": (LinearReLU.apply, ((4, 3), (5, 3), (5,))),
+        "linear_relu_dropout": (
+            lambda *t: LinearReLUDropout.apply(*t, p=0.3, generator=mc.Generator().manual_seed(3)),
+            ((4, 3), (5, 3), (5,)),
+        ),
         "relu_dropout": (lambda x: ReLUDropout.apply(x, p=0.3, generator=mc.Generator().manual_seed(3)), ((5, 4),)),
     }
     for i, (window, ceil_mode) in enumerate(WINDOWS):

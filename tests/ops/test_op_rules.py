@@ -97,7 +97,7 @@ def test_the_sweep_covers_every_operation():
 
 
 # Operations that only the compiler makes are tested beside it.
-FUSED = {op.__name__ for op in subclasses(Op) if op.__module__ == "minicnn.ops.fused"}
+FUSED = {op.__name__ for op in subclasses(Op) if op.__module__ in ("minicnn.ops.fused", "minicnn.ops.residual")}
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])

@@ -28,11 +28,19 @@ from .norm import (
 from .optim import adam_update, sgd_update
 from .pooling import avg_pool2d_backward_input, avg_pool2d_forward, max_pool2d_backward_input, max_pool2d_forward
 from .random import philox_words
+from .residual import (
+    add_relu_forward,
+    batch_norm_add_relu_backward_train,
+    batch_norm_add_relu_forward_train,
+)
 
 __all__ = [
     "adam_update",
+    "add_relu_forward",
     "avg_pool2d_backward_input",
     "avg_pool2d_forward",
+    "batch_norm_add_relu_backward_train",
+    "batch_norm_add_relu_forward_train",
     "batch_norm_backward_eval",
     "batch_norm_backward_train",
     "batch_norm_forward_eval",
