@@ -10,33 +10,35 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
-import importlib.util
 import io
-import os
+import json
 import re
-import statistics
-import time
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from . import noise
+from .case import missing
+from .harness import QUICK, Effort, interleave, run_pinned
+from .machine import machine, today, versions
+
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "fast_convolution"
-ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MINICNN_NUM_THREADS")
 MARKS = ("<!-- begin: python -m benchmarks.story --write -->", "<!-- end -->")
-PAUSE = 0.1  # seconds between two steps: threads that one leaves spinning do not disturb the next
+NO_WINDOW = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
 
 
 class Sizes(NamedTuple):
-    """The layer: n images, channels in and out, the output's side; and how often everything is measured."""
+    """The layer: n images, channels in and out, the output's side."""
 
     n: int = 8
     c: int = 64
     side: int = 56
-    rounds: int = 9
 
 
-QUICK = Sizes(n=1, c=16, side=8, rounds=2)
+TINY = Sizes(n=1, c=16, side=8)
 
 
 class Step(NamedTuple):
@@ -60,8 +62,6 @@ def functions_of(page: str) -> dict[str, Any]:
 
 def convolutions(sizes: Sizes) -> list[Step]:
     """The same convolution by every step of chapters 1 to 4. Each call returns (n, c_out, h_out, w_out)."""
-    import numpy as np
-
     from minicnn_kernels import cpu
 
     loop, im2col, blocking, winograd = map(functions_of, ("loop", "im2col", "blocking", "winograd"))
@@ -75,8 +75,7 @@ def convolutions(sizes: Sizes) -> list[Step]:
     small_amount = loop["operations"](1, 8, 8, 8, 4, 3, 3)
 
     def ours(algorithm: str) -> Callable[[], Any]:
-        window = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
-        return lambda: cpu.conv2d_forward(last.transpose(0, 3, 1, 2), weight, None, *window, algorithm)
+        return lambda: cpu.conv2d_forward(last.transpose(0, 3, 1, 2), weight, None, *NO_WINDOW, algorithm)
 
     def logical(function: Callable[..., Any], filters: np.ndarray) -> Callable[[], Any]:
         return lambda: function(last, filters).transpose(0, 3, 1, 2)
@@ -98,7 +97,7 @@ def convolutions(sizes: Sizes) -> list[Step]:
             for name, c in (("im2col", "2"), ("direct", "3"), ("winograd", "4"))
         ),
     ]
-    if importlib.util.find_spec("torch"):
+    if not missing("torch"):
         import torch
 
         tensor, filters = torch.from_numpy(last.transpose(0, 3, 1, 2)), torch.from_numpy(weight)
@@ -114,8 +113,6 @@ def convolutions(sizes: Sizes) -> list[Step]:
 
 def memory_bound(sizes: Sizes) -> list[Step]:
     """Chapter 5: scale, ReLU, pooling by NumPy and by the page's loop; batch norm + ReLU + pooling there and back."""
-    import numpy as np
-
     import minicnn as mc
 
     page = functions_of("memory_bound")
@@ -148,88 +145,62 @@ def memory_bound(sizes: Sizes) -> list[Step]:
         Step("training, minicnn, three operations", "5", both_bytes, there_and_back(mc, chain(mc))),
         Step("training, minicnn, `mc.compile`", "5", both_bytes, there_and_back(mc, mc.compile(chain(mc)))),
     ]
-    if importlib.util.find_spec("torch"):
+    if not missing("torch"):
         import torch
 
         steps.append(Step("training, PyTorch, channels_last", "", both_bytes, there_and_back(torch, chain(torch))))
     return steps
 
 
-def measure(steps: list[Step], rounds: int) -> list[list[float]]:
-    """Seconds of the calls of each step, taken in turns; a quick step is called several times a turn."""
-    seconds: list[list[float]] = [[] for _ in steps]
-    for step in steps:
-        step.call()  # compiles what is to be compiled
-    for r in range(rounds):
-        for index in [*range(r % len(steps), len(steps)), *range(r % len(steps))]:
-            time.sleep(PAUSE)
-            turn = time.perf_counter()
-            steps[index].call()
-            while True:
-                start = time.perf_counter()
-                steps[index].call()
-                seconds[index].append(time.perf_counter() - start)
-                if time.perf_counter() - turn > 0.05:
-                    break
-    return seconds
-
-
-def table(steps: list[Step], seconds: list[list[float]], unit: str, peak: float) -> str:
+def table(steps: list[Step], rounds: list[list[list[float]]], unit: str, peak: float) -> str:
     """Rows of Markdown: GFLOP/s or GB/s by the median time, with the quartiles, and the share of the peak."""
     lines = [f"| step | chapter | ms | {unit} (quartiles) | of {peak:.0f} |", "|---|---|---|---|---|"]
-    for step, samples in zip(steps, seconds, strict=True):
-        low, middle, high = statistics.quantiles(samples, n=4)
+    for step, turns in zip(steps, rounds, strict=True):
+        low, middle, high = noise.quartiles([seconds for turn in turns for seconds in turn])
         digits = 3 if step.amount / middle < 1e8 else 1
         rate, worst, best = (f"{step.amount / t / 1e9:.{digits}f}" for t in (middle, high, low))
-        share = (
-            f"{step.amount / middle / 1e9 / peak:.2%}" if digits == 3 else f"{step.amount / middle / 1e9 / peak:.0%}"
-        )
+        share = f"{step.amount / middle / 1e9 / peak:.{2 if digits == 3 else 0}%}"
         lines.append(f"| {step.name} | {step.chapter} | {middle * 1e3:.2f} | {rate} ({worst} to {best}) | {share} |")
     return "\n".join(lines)
 
 
-def peaks(size: int, megabytes: int) -> tuple[float, float]:
-    """GFLOP/s of a large matrix product, GB/s of a copy (read and written): the best of some."""
-    import numpy as np
-
-    a = np.ones((size, size), np.float32)
-    source = np.ones(megabytes << 18, np.float32)
-    target = np.empty_like(source)
-    best = functions_of("loop")["best_of"]
-    return 2e-9 * size**3 / best(lambda: a @ a), 2e-9 * source.nbytes / best(lambda: np.copyto(target, source))
-
-
-def report(sizes: Sizes, peak_size: int = 1536, megabytes: int = 64) -> str:
-    """The text between the marks in the page."""
-    gflops, gbs = peaks(peak_size, megabytes)
-    parts = []
-    for steps, unit, peak in ((convolutions(sizes), "GFLOP/s", gflops), (memory_bound(sizes), "GB/s", gbs)):
-        parts.append(table(steps, measure(steps, sizes.rounds), unit, peak))
-    date = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
-    where = f"{date}, {processor()}, one thread, medians over {sizes.rounds} rounds in turns"
-    limits = f"A large matrix product of NumPy: {gflops:.0f} GFLOP/s. A copy of {megabytes} MB: {gbs:.0f} GB/s."
-    return f"{where}. {limits}\n\n{parts[0]}\n\n{parts[1]}\n"
-
-
-def processor() -> str:
-    """The processor's name, and its widest vectors as minicnn uses them."""
+def report(sizes: Sizes, effort: Effort) -> str:
+    """Measure everything in this process; returns the text between the marks in the page."""
     from minicnn_kernels.cpu.microkernel import SIMD
 
-    cpuinfo = Path("/proc/cpuinfo")
-    names = re.findall(r"^model name\s*: (.*)$", cpuinfo.read_text(), flags=re.MULTILINE) if cpuinfo.exists() else []
-    return f"{names[0] if names else 'unknown processor'} ({SIMD.name}, {os.cpu_count()} cores)"
+    from . import peaks
+
+    limits = peaks.measure(1, effort == QUICK)
+    reference = noise.Reference(1)
+    tables, spread = [], 0.0
+    for steps, unit, peak in (
+        (convolutions(sizes), "GFLOP/s", limits.gflops),
+        (memory_bound(sizes), "GB/s", limits.gbs),
+    ):
+        peers, found = interleave({step.name: step.call for step in steps}, effort, reference)
+        tables.append(table(steps, [peers[step.name].rounds for step in steps], unit, peak))
+        spread = max(spread, found["compute"], found["memory"])
+    libraries = ", ".join(f"{name} {version}" for name, version in versions().items())
+    where = f"{machine()['cpu']} ({SIMD.name}), one core, {machine()['system']}"
+    lines = [
+        f"Output of {today()}: {where}; {libraries}. Peaks: {limits.gflops:.0f} GFLOP/s, {limits.gbs:.0f} GB/s (copy).",
+        f"Medians of calls in turns. A loop that only the machine can disturb varied by {spread:.0%} meanwhile.",
+    ]
+    return "\n".join(lines) + f"\n\n{tables[0]}\n\n{tables[1]}\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
     parser.add_argument("--write", action="store_true", help="put the tables into the page")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before NumPy is imported
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-1:])
-    text = report(QUICK, 64, 1) if options.quick else report(Sizes())
-    print(text)
+    if options.worker:
+        print(json.dumps(report(TINY, QUICK) if options.quick else report(Sizes(), Effort(rounds=7, attempts=2))))
+        return
+    quick = ["--quick"] if options.quick else []
+    text = run_pinned(["-m", f"{__package__}.story", "--worker", *quick], threads=1)
+    sys.stdout.write(text)
     if options.write:
         page = PAGES / "index.md"
         before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])

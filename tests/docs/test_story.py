@@ -6,12 +6,10 @@ import pytest
 from benchmarks import story
 from minicnn_kernels import cpu, reference
 
-NO_WINDOW = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
-
 
 @pytest.fixture(scope="module")
 def convolutions():
-    return story.convolutions(story.QUICK)
+    return story.convolutions(story.TINY)
 
 
 def result(step):
@@ -37,12 +35,14 @@ def test_piece_is_a_convolution(convolutions):
     x = np.random.default_rng(0).standard_normal((1, 8, 10, 10), np.float32)
     weight = np.random.default_rng(1).standard_normal((4, 8, 3, 3), np.float32)
     by_hand = story.functions_of("loop")["conv_python"](x, weight)
-    np.testing.assert_allclose(by_hand, reference.conv2d_forward(x, weight, None, *NO_WINDOW), rtol=0, atol=1e-4)
-    np.testing.assert_allclose(by_hand, cpu.conv2d_forward(x, weight, None, *NO_WINDOW, "direct"), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(by_hand, reference.conv2d_forward(x, weight, None, *story.NO_WINDOW), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        by_hand, cpu.conv2d_forward(x, weight, None, *story.NO_WINDOW, "direct"), rtol=0, atol=1e-4
+    )
 
 
 def test_one_pass_and_three_agree():
-    three, one, *training = (result_of_any(step) for step in story.memory_bound(story.QUICK))
+    three, one, *training = (result_of_any(step) for step in story.memory_bound(story.TINY))
     np.testing.assert_allclose(one, three, rtol=1e-5, atol=1e-6)
     for other in training[1:]:
         np.testing.assert_allclose(other, training[0], rtol=0, atol=1e-5)
@@ -55,8 +55,8 @@ def result_of_any(step):
 
 def test_table():
     steps = [story.Step("quick", "3", 1e9, lambda: None), story.Step("slow", "1", 1e6, lambda: None)]
-    lines = story.table(steps, [[0.01, 0.02, 0.03], [0.1, 0.1, 0.1]], "GFLOP/s", 100).splitlines()
-    assert lines[2] == "| quick | 3 | 20.00 | 50.0 (33.3 to 100.0) | 50% |"
+    lines = story.table(steps, [[[0.01, 0.02], [0.03]], [[0.1], [0.1, 0.1]]], "GFLOP/s", 100).splitlines()
+    assert lines[2] == "| quick | 3 | 20.00 | 50.0 (40.0 to 66.7) | 50% |"
     assert lines[3] == "| slow | 1 | 100.00 | 0.010 (0.010 to 0.010) | 0.01% |"
 
 
