@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .case import Case, Setting
-from .modules import module_peers
+from .modules import JaxLayer, arrays, jax_layers, module_peers
 
 PASSES = 35  # over an activation, forward 11 and backward 24, when each value is read once by every pass that needs it
 
@@ -35,13 +35,11 @@ def block(nn: Any, channels: int) -> Any:
     return Block()
 
 
-def jax_block(channels: int) -> tuple[Any, Any]:
+def jax_block(channels: int) -> JaxLayer:
     """Its parameters and function in JAX."""
     import jax.numpy as jnp
 
-    from . import jax_layers as layers
-    from .modules import arrays
-
+    layers = jax_layers()
     (filters,) = arrays((3, 3, channels, channels))
     layer = (jnp.asarray(filters) / channels, jnp.ones(channels), jnp.zeros(channels))
     running = jnp.zeros(channels), jnp.ones(channels)
@@ -52,8 +50,8 @@ def jax_block(channels: int) -> tuple[Any, Any]:
 
     def function(parameters: Any, x: Any) -> tuple[Any, Any]:
         y, first = half(parameters[0], x)
-        y, second = half(parameters[1], jnp.maximum(y, 0))
-        return jnp.maximum(y + x, 0), (first, second)
+        y, second = half(parameters[1], layers.relu(y))
+        return layers.relu(y + x), (first, second)
 
     return (layer, layer), function
 

@@ -85,10 +85,10 @@ def jax_step(batch: int) -> Call:
         for i, averages in enumerate(running):
             weight, bias, gamma, beta = parameters[4 * i : 4 * i + 4]
             x, now = layers.batch_norm(layers.conv(x, weight, bias), gamma, beta, averages)
-            x = layers.max_pool(jnp.maximum(x, 0))
+            x = layers.max_pool(layers.relu(x))
             moved.append(now)
         w1, b1, w2, b2 = parameters[8:]
-        hidden = jnp.maximum(x.reshape(x.shape[0], -1) @ w1 + b1, 0)
+        hidden = layers.relu(x.reshape(x.shape[0], -1) @ w1 + b1)
         return layers.cross_entropy(layers.dropout(hidden, key) @ w2 + b2, labels), tuple(moved)
 
     def update(state: Any, images: Any, labels: Any) -> Any:

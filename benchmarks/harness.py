@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import noise
 from .case import Call
 
+ROOT = Path(__file__).resolve().parents[1]
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -48,6 +50,10 @@ class Peer(NamedTuple):
 def run_pinned(arguments: list[str], threads: int, variables: Mapping[str, str] | None = None) -> Any:
     """Run ``python *arguments`` in a process of its own, held to ``threads`` cores; returns the JSON of its last line."""
     environment = dict(os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **(variables or {}))
+    # What is measured is this checkout, whether anything is installed or not.
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(ROOT), str(ROOT / "kernels"), *filter(None, [os.getenv("PYTHONPATH")])]
+    )
     affinity = getattr(os, "sched_getaffinity", None)
     cores = sorted(affinity(0))[:threads] if affinity else None
 
@@ -56,7 +62,7 @@ def run_pinned(arguments: list[str], threads: int, variables: Mapping[str, str] 
             os.sched_setaffinity(0, cores)
 
     command = [sys.executable, *arguments]
-    done = subprocess.run(command, env=environment, preexec_fn=pin, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, preexec_fn=pin, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None

@@ -5,6 +5,7 @@ Written by hand, as one does in JAX without a library of layers; each is what ``
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -39,9 +40,23 @@ def batch_norm(x: Array, weight: Array, bias: Array, running: Any, momentum: flo
     return (x - mean) * (lax.rsqrt(var + 1e-5) * weight) + bias, moved
 
 
-def max_pool(x: Array) -> Array:
+def max_pool(x: Array, size: int = 2, stride: int = 2, padding: int = 0) -> Array:
+    """x (n, h, w, c) -> (n, h_out, w_out, c)."""
+    return _window(x, -jnp.inf, lax.max, size, stride, padding)
+
+
+def avg_pool(x: Array) -> Array:
     """x (n, h, w, c) -> (n, h / 2, w / 2, c)."""
-    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+    return _window(x, 0.0, lax.add, 2, 2, 0) / 4
+
+
+def _window(x: Array, start: float, combine: Any, size: int, stride: int, padding: int) -> Array:
+    sides = (0, 0), (padding, padding), (padding, padding), (0, 0)
+    return lax.reduce_window(x, start, combine, (1, size, size, 1), (1, stride, stride, 1), sides)
+
+
+def relu(x: Array) -> Array:
+    return jnp.maximum(x, 0)
 
 
 def dropout(x: Array, key: Array, p: float = 0.5) -> Array:
@@ -63,3 +78,36 @@ def adam(parameters: Any, grads: Any, state: Any, lr: float = 1e-3) -> tuple[Any
     rate, root = lr / (1 - 0.9**steps), jnp.sqrt(1 - 0.999**steps)
     parameters = tree(lambda p, m, v: p - rate * m / (jnp.sqrt(v) / root + 1e-8), parameters, first, second)
     return parameters, (steps, first, second)
+
+
+def sgd(parameters: Any, grads: Any, buffers: Any, lr: float = 1e-3) -> tuple[Any, Any]:
+    """One update with a momentum of 0.9."""
+    tree = jax.tree_util.tree_map
+    buffers = tree(lambda b, g: 0.9 * b + g, buffers, grads)
+    return tree(lambda p, b: p - lr * b, parameters, buffers), buffers
+
+
+# What ``modules.module_peers`` takes: parameters, and a function (parameters, x) -> y, state.
+
+
+def plain(function: Callable[[Array], Array]) -> tuple[Any, Callable[[Any, Array], Any]]:
+    """A function without parameters."""
+    return (), lambda parameters, x: (function(x), None)
+
+
+def normalised(
+    c: int, after: Callable[[Array], Array] = lambda y: y
+) -> tuple[tuple[Array, Array], Callable[[Any, Array], Any]]:
+    """Batch norm of c channels, and something after it."""
+    running = jnp.zeros(c), jnp.ones(c)
+
+    def function(parameters: Any, x: Array) -> Any:
+        y, moved = batch_norm(x, *parameters, running)
+        return after(y), moved
+
+    return (jnp.ones(c), jnp.zeros(c)), function
+
+
+def dropped(before: Callable[[Array], Array]) -> tuple[Array, Callable[[Any, Array], Any]]:
+    """Something, and dropout after it. The key is an argument, so that the mask is drawn at each call, though the same."""
+    return jax.random.key(0), lambda key, x: (dropout(before(x), key), None)

@@ -5,19 +5,25 @@ Forward with gradients and backward from a given gradient of the result, for the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .case import CHANNELS_LAST, COMPILED, INDUCTOR, JAX, MINICNN, TORCH, Call, Maker
+from .case import CHANNELS_LAST, COMPILED, INDUCTOR, JAX, MINICNN, TORCH, Call, Case, Maker, Setting
 
+Shape = tuple[int, ...]
 Build = Callable[[Any], Any]  # gets minicnn.nn or torch.nn, and returns a module
-JaxFunction = Callable[[Any, Any], Any]  # (parameters, x) -> y or (y, state)
+JaxLayer = tuple[Any, Callable[[Any, Any], Any]]  # parameters (a tree), and (parameters, x) -> y, state
+
+# The MNIST CNN's two, and a larger one: (n, c, h, w).
+IMAGES = ((64, 32, 28, 28), (64, 64, 14, 14), (8, 64, 112, 112))
+QUICK_IMAGES = ((2, 16, 4, 4),)
 
 
-def arrays(*shapes: tuple[int, ...]) -> list[np.ndarray]:
+def arrays(*shapes: Shape) -> list[np.ndarray]:
     """Normal float32 numbers, the same each time."""
     rng = np.random.default_rng(0)
     return [rng.standard_normal(shape, np.float32) for shape in shapes]
@@ -28,47 +34,82 @@ def channels_last(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) if x.ndim == 4 else x
 
 
+def jax_layers() -> Any:
+    """The module of that name, imported late: JAX may be missing."""
+    from . import jax_layers
+
+    return jax_layers
+
+
 def module_peers(
-    build: Build,
-    shape: tuple[int, ...],
-    out_shape: tuple[int, ...],
-    jax_function: Callable[[], tuple[Any, JaxFunction]] | None = None,
-    compiled: bool = True,
+    build: Build, shape: Shape, result: Shape, jax_layer: Callable[[], JaxLayer] | None = None, compiled: bool = True
 ) -> dict[str, Maker]:
-    """Forward and backward through a module, for all peers.
+    """Forward and backward through a module, for all peers: x of one shape, y of another.
 
-    jax_function : gives parameters (a tree) and a function of them and of the images, channels last.
-    compiled : whether minicnn compiles it too; of a single operation nothing could be fused.
+    A peer's model is built (and compiled) once, however many copies of the operands there are.
+
+    jax_layer : the same in JAX, on images with their channels last; None where it is not written.
+    compiled : whether minicnn compiles it too: of a single operation nothing could be fused.
     """
-    peers: dict[str, Maker] = {MINICNN: partial(_minicnn, build, shape, out_shape, False)}
+
+    @cache
+    def minicnn(compiled: bool) -> Any:
+        import minicnn as mc
+
+        mc.manual_seed(0)
+        return mc.compile(build(mc.nn)) if compiled else build(mc.nn)
+
+    @cache
+    def torch_model(last: bool, compiled: bool) -> Any:
+        import torch
+
+        torch.manual_seed(0)
+        model = build(torch.nn).to(memory_format=torch.channels_last if last else torch.contiguous_format)
+        return torch.compile(model) if compiled else model
+
+    @cache
+    def jitted() -> Any:
+        import jax
+
+        parameters, function = jax_layer() if jax_layer else (None, None)
+
+        @jax.jit
+        def run(parameters: Any, x: Any, grad: Any) -> Any:
+            y, pull, state = jax.vjp(function, parameters, x, has_aux=True)
+            return y, pull(grad), state
+
+        return parameters, run
+
+    def of_minicnn(compiled: bool) -> Call:
+        import minicnn as mc
+
+        x, grad = (mc.from_numpy(channels_last(a)) for a in arrays(shape, result))
+        return _there_and_back(minicnn(compiled), x.requires_grad_(), grad)
+
+    def of_torch(last: bool, compiled: bool) -> Call:
+        import torch
+
+        order = torch.channels_last if last else torch.contiguous_format
+        x, grad = (torch.from_numpy(a).contiguous(memory_format=order) for a in arrays(shape, result))
+        return _there_and_back(torch_model(last, compiled), x.requires_grad_(), grad)
+
+    def of_jax() -> Call:
+        import jax
+
+        x, grad = (jax.numpy.asarray(a.transpose(0, 2, 3, 1) if a.ndim == 4 else a) for a in arrays(shape, result))
+        parameters, run = jitted()
+        return lambda: jax.block_until_ready(run(parameters, x, grad))
+
+    peers: dict[str, Maker] = {MINICNN: lambda: of_minicnn(False)}
     if compiled:
-        peers[COMPILED] = partial(_minicnn, build, shape, out_shape, True)
-    peers[TORCH] = partial(_torch, build, shape, out_shape, False, False)
+        peers[COMPILED] = lambda: of_minicnn(True)
+    peers[TORCH] = lambda: of_torch(False, False)
     if len(shape) == 4:
-        peers[CHANNELS_LAST] = partial(_torch, build, shape, out_shape, True, False)
-    peers[INDUCTOR] = partial(_torch, build, shape, out_shape, False, True)
-    if jax_function:
-        peers[JAX] = partial(_jax, jax_function, shape, out_shape)
+        peers[CHANNELS_LAST] = lambda: of_torch(True, False)
+    peers[INDUCTOR] = lambda: of_torch(False, True)
+    if jax_layer:
+        peers[JAX] = of_jax
     return peers
-
-
-def _minicnn(build: Build, shape: tuple[int, ...], out_shape: tuple[int, ...], compiled: bool) -> Call:
-    import minicnn as mc
-
-    mc.manual_seed(0)
-    model = build(mc.nn)
-    x, grad = (mc.from_numpy(channels_last(a)) for a in arrays(shape, out_shape))
-    return _there_and_back(mc.compile(model) if compiled else model, x.requires_grad_(), grad)
-
-
-def _torch(build: Build, shape: tuple[int, ...], out_shape: tuple[int, ...], last: bool, compiled: bool) -> Call:
-    import torch
-
-    torch.manual_seed(0)
-    order = torch.channels_last if last else torch.contiguous_format
-    model = build(torch.nn).to(memory_format=order)
-    x, grad = (torch.from_numpy(a).contiguous(memory_format=order) for a in arrays(shape, out_shape))
-    return _there_and_back(torch.compile(model) if compiled else model, x.requires_grad_(), grad)
 
 
 def _there_and_back(model: Any, x: Any, grad: Any) -> Call:
@@ -82,15 +123,31 @@ def _there_and_back(model: Any, x: Any, grad: Any) -> Call:
     return call
 
 
-def _jax(make: Callable[[], tuple[Any, JaxFunction]], shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Call:
-    import jax
+class Layer(NamedTuple):
+    """Something bound by memory that is done to images of any size.
 
-    parameters, function = make()
-    x, grad = (jax.numpy.asarray(a.transpose(0, 2, 3, 1) if a.ndim == 4 else a) for a in arrays(shape, out_shape))
+    build : (nn, c) -> module. jax : c -> the same in JAX. passes : how many times the best known sequence of passes moves
+    the input and the result, forward and backward together. pooling : the factor by which it makes images smaller.
+    """
 
-    @jax.jit
-    def run(parameters: Any, x: Any, grad: Any) -> Any:
-        y, pull, state = jax.vjp(function, parameters, x, has_aux=True)
-        return y, pull(grad), state
+    name: str
+    build: Callable[[Any, int], Any]
+    jax: Callable[[int], JaxLayer]
+    passes: tuple[int, int]
+    pooling: int = 1
 
-    return lambda: jax.block_until_ready(run(parameters, x, grad))
+
+def layer_cases(layers: Sequence[Layer], setting: Setting, compiled: bool = False) -> Iterator[Case]:
+    """Each layer on each of the images; the operands come from memory."""
+    for shape in QUICK_IMAGES if setting.quick else IMAGES:
+        for layer in layers:
+            yield _layer_case(layer, shape, compiled)
+
+
+def _layer_case(layer: Layer, shape: tuple[int, int, int, int], compiled: bool) -> Case:
+    n, c, h, w = shape
+    result = n, c, h // layer.pooling, w // layer.pooling
+    peers = module_peers(lambda nn: layer.build(nn, c), shape, result, lambda: layer.jax(c), compiled)
+    sizes = prod(shape), prod(result)
+    moved = 4 * sum(times * size for times, size in zip(layer.passes, sizes, strict=True))
+    return Case(f"{layer.name}, {'x'.join(map(str, shape))}", peers, bytes=moved, operands=8 * sum(sizes))

@@ -11,7 +11,15 @@ BENCHES = (
     "memory",
     "start_up",
     "conv",
+    "matmul",
     "fused",
+    "norm",
+    "pooling",
+    "activation",
+    "dropout",
+    "random",
+    "optim",
+    "im2col",
 )
 
 
