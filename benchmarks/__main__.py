@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from . import processes, report, targets
+from . import page, processes, report, targets
 from .harness import run_pinned
 from .machine import machine, today, versions
 from .registry import BENCHES, headline, load
@@ -38,7 +38,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="tiny shapes: shows that all works, measures nothing")
     parser.add_argument("--json", type=Path, metavar="FOLDER", help="write FOLDER/BENCH.json for each bench")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="measure nothing, read what --json wrote")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of targets")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables, the targets first")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.bench if name not in (*BENCHES, TARGETS)]
     if unknown:
@@ -91,8 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows = targets.assess(runs)
         console.print(targets.table(rows, Table))
         if options.markdown:
-            first = next(iter(documents.values()), {"machine": machine(), "versions": versions(), "date": today()})
-            options.markdown.write_text(targets.markdown(rows, first["machine"], first["versions"], first["date"]))
+            headlines = {bench: headline(bench) for bench in documents}
+            options.markdown.write_text(page.page(documents, rows, headlines))
 
 
 def chosen(options: argparse.Namespace) -> dict[str, tuple[str, ...]]:

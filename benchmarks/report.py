@@ -13,7 +13,7 @@ from .noise import LIMIT
 from .roofline import Peaks, floor
 
 RATIOS = "times minicnn", "times compiled"
-COLUMNS = ("case", "threads", "peer", "median", "quartiles", *RATIOS, "GFLOP/s", "GB/s", "of floor")
+COLUMNS = ("case", "threads", "peer", "median", "quartiles", *RATIOS, "GFLOP/s", "GB/s", "of floor", "cores")
 
 
 def console() -> Console:
@@ -36,11 +36,16 @@ def rows(run: dict[str, Any]) -> Iterator[list[str]]:
 
 def _rates(run: dict[str, Any], peer: dict[str, Any]) -> list[str]:
     if run["unit"] != "ms" or not (run["flops"] or run["bytes"]):
-        return ["", "", ""]
+        return ["", "", "", f"{peer['cores']:.1f}" if "cores" in peer else ""]
     seconds = peer["median"] / 1e3
     least, limit = floor(run["flops"], run["bytes"], Peaks(**run["peaks"]))
     flops = f"{run['flops'] / seconds / 1e9:.0f}" if run["flops"] else ""
-    return [flops, f"{run['bytes'] / seconds / 1e9:.1f}", f"{100 * least / seconds:.0f} % ({limit})"]
+    return [
+        flops,
+        f"{run['bytes'] / seconds / 1e9:.1f}",
+        f"{100 * least / seconds:.0f} % ({limit})",
+        f"{peer['cores']:.1f}",
+    ]
 
 
 def number(value: float) -> str:

@@ -147,14 +147,6 @@ def cells(row: Row) -> tuple[str, ...]:
     return row.what, str(row.threads), measured, f"{at}{row.must:.2g}", f"{at}{row.stretch:.2g}", verdict
 
 
-def markdown(rows: Sequence[Row], machine: dict[str, str], versions: dict[str, str], date: str) -> str:
-    """The table for a page of the documentation."""
-    libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
-    where = f"Measured on {date}: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; {libraries}."
-    lines = [where, "", *(f"| {' | '.join(line)} |" for line in (HEADER, ["---"] * len(HEADER), *map(cells, rows)))]
-    return "\n".join(lines) + "\n"
-
-
 def table(rows: Sequence[Row], new_table: Callable[..., Any]) -> Any:
     """The same for the terminal; ``new_table`` is rich's."""
     result = new_table(

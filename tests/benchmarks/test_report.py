@@ -12,7 +12,13 @@ QUIET = {"compute": 0.01, "memory": 0.02, "slowest": 1.1, "noisy": False, "attem
 
 
 def peer(median: float, ratio: float) -> dict:
-    return {"median": median, "q1": median, "q3": median, "ratio": {"median": ratio, "q1": ratio, "q3": ratio}}
+    return {
+        "median": median,
+        "q1": median,
+        "q3": median,
+        "ratio": {"median": ratio, "q1": ratio, "q3": ratio},
+        "cores": 1.9,
+    }
 
 
 def record(**changes) -> dict:
@@ -27,7 +33,7 @@ def test_row_by_hand():
     assert last[2:5] == [TORCH, "40.0 ms", "40.0 to 40.0"]
     assert last[5:7] == ["2.00 (2.00 to 2.00)", "4.00"]
     # 1e9 operations in 40 ms; at 100 GFLOP/s they need 10 ms, and the bytes 5
-    assert last[7:] == ["25", "2.5", "25 % (flops)"]
+    assert last[7:] == ["25", "2.5", "25 % (flops)", "1.9"]
 
 
 def test_floor_by_hand():
@@ -36,7 +42,7 @@ def test_floor_by_hand():
 
 
 def test_other_units_have_no_rates():
-    assert next(report.rows(record(unit="MiB")))[7:] == ["", "", ""]
+    assert next(report.rows(record(unit="MiB")))[7:10] == ["", "", ""]
 
 
 def test_caption_tells_peaks_noise_and_who_is_missing():

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import targets
 from benchmarks.case import CHANNELS_LAST, COMPILED, INDUCTOR, JAX, MINICNN, TORCH
-from benchmarks.targets import TARGETS, Row, assess, cells, markdown
+from benchmarks.targets import TARGETS, Row, assess, cells
 
 
 def run(bench: str, case: str, threads: int, noisy: bool = False, **medians: float) -> dict:
@@ -116,13 +116,3 @@ def test_every_target_has_a_bench_that_measures_it():
         assert all({target.own, target.peer} <= set(case.peers) for case in found), target
         wanted = targets.needed()[target.bench]
         assert all(any(part in case.name for part in wanted) for case in found), target
-
-
-def test_markdown():
-    rows = assess([step(own=10, compiled=8, torch=24)])
-    machine = {"cpu": "A processor", "cores": "2", "system": "Linux"}
-    text = markdown(rows, machine, {"python": "3.11", "torch": "2.13"}, "2026-01-02")
-    assert "2026-01-02: A processor, 2 cores, Linux; python 3.11, torch 2.13" in text
-    assert "| training step, eager, against PyTorch eager | 1 | 2.40 | 1.5 | 2.2 | met, and the stretch |" in text
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in table}) == 1
