@@ -106,6 +106,10 @@ def check_batch_norm(rng: np.random.Generator, dtype: Any, c: int) -> None:
     compare("batch_norm_backward_eval", grad, x, None, mean, inv_std, terms=100)
     out, *_ = compare("batch_norm_relu_forward_train", x, weight, bias, 1e-3, terms=10)
     compare("batch_norm_relu_backward_train", grad, out, x, weight, mean, inv_std, terms=100)
+    other = rng.standard_normal(x.shape).astype(dtype)
+    compare("add_relu_forward", x, other)
+    out, *_ = compare("batch_norm_add_relu_forward_train", x, weight, bias, other, 1e-3, terms=10)
+    compare("batch_norm_add_relu_backward_train", grad, out, x, weight, mean, inv_std, terms=100)
     window = (3, 2), (2, 2), (1, 1), (1, 1), True
     out, saved, *_ = compare("batch_norm_relu_max_pool2d_forward_train", x, weight, bias, 1e-3, *window, terms=10)
     grad = rng.standard_normal(out.shape).astype(dtype)

@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import minicnn_kernels
+from minicnn_kernels import cpu
+from tests.helpers import kernel_smoke
 from tests.helpers.vector_widths import WIDTHS
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +53,20 @@ def test_unknown_vector_width():
 def test_without_the_compiler():
     """As a learner would step through it."""
     outcome(smoke(NUMBA_DISABLE_JIT="1"))
+
+
+def test_every_kernel_is_tried(monkeypatch):
+    """What ``kernel_smoke.py`` leaves out is not tried with checked bounds, nor between protected pages."""
+    tried = set()
+
+    class Noting:
+        def __getattr__(self, name: str) -> Any:
+            tried.add(name)
+            return getattr(cpu, name)
+
+    monkeypatch.setattr(kernel_smoke, "cpu", Noting())
+    kernel_smoke.check_all()
+    assert tried == set(cpu.__all__)
 
 
 @pytest.mark.slow
