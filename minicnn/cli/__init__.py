@@ -18,6 +18,7 @@ from .errors import check_environment, explain
 from .evaluate import evaluate
 from .info import info
 from .predict import predict
+from .profile import profile
 from .train import train
 from .warmup import warmup
 
@@ -33,6 +34,7 @@ app.command()(evaluate)
 app.command()(predict)
 app.command()(info)
 app.command()(warmup)
+app.command()(profile)
 
 # Click's own class, wherever this version of typer keeps click.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
