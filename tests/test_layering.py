@@ -23,7 +23,7 @@ LAYERS = [
     {"minicnn.training", "minicnn.verify", "minicnn.inspect"},
     {"minicnn.transfer", "minicnn.distributed"},
     {"minicnn"},
-    {"minicnn.models"},
+    {"minicnn.models", "minicnn.profiler"},
     {"minicnn.compiler"},
     {"minicnn.nn", "minicnn.optim", "minicnn.utils"},
     {"minicnn.data", "minicnn.weights"},

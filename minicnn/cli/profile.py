@@ -34,7 +34,7 @@ def profile(
     repeats: Annotated[int, typer.Option(min=1, help="Medians of so many passes.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
-    """Measure a model layer by layer: time, arithmetic, memory traffic, and how near each layer is to this machine's peak."""
+    """Measure a model layer by layer: time, arithmetic, memory traffic, and how near it is to this machine's peak."""
     import minicnn as mc
 
     from ..profiler import ProfileError
@@ -87,6 +87,6 @@ def _try(network: Module, x: Tensor) -> None:
             network(x)
     except Exception as error:
         raise UserError(
-            f"the model does not take inputs of shape {tuple(x.shape)}: {described(error)}. --input-shape gives the shape of "
-            "one input, --batch-size their number"
+            f"the model does not take inputs of shape {tuple(x.shape)}: {described(error)}. --input-shape gives the shape "
+            "of one input, --batch-size their number"
         ) from None

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import minicnn_kernels
+
 from .errors import UserError
 
 if TYPE_CHECKING:
@@ -52,8 +54,12 @@ def load_model(place: str) -> Module:
 def described(error: BaseException) -> str:
     """An error of the user's code in a line: what, and where."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = Path(__file__).parents[1]
-    theirs = [f for f in frames if not Path(f.filename).is_relative_to(ours) and not f.filename.startswith("<frozen")]
+    ours = (Path(__file__).parents[1], Path(minicnn_kernels.__file__).parent)
+    theirs = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith("<frozen") and not any(Path(frame.filename).is_relative_to(p) for p in ours)
+    ]
     at = f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
     return f"{type(error).__name__}: {error}{at}"
 
@@ -67,7 +73,8 @@ def _imported(where: str) -> ModuleType:
         if not is_file:
             return importlib.import_module(where)
         spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-        assert spec is not None and spec.loader is not None, "a name that ends in .py has a loader"
+        assert spec is not None, "a name that ends in .py has a loader"
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module

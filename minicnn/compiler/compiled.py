@@ -67,7 +67,9 @@ class CompiledModule(Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         model, cache = self._orig_mod, self.__dict__["_cache"]
-        if tracing.state.tracer is not None:  # part of a model that is being compiled: its trace sees the operations
+        if isinstance(
+            tracing.state.tracer, Trace
+        ):  # part of a model that is being compiled: its trace sees the operations
             return model(*args, **kwargs)
         if cache.given_up or anomaly.is_enabled():  # whoever looks for a NaN wants the line of the layer
             cache.last = None

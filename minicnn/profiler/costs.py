@@ -25,13 +25,14 @@ from ..ops.activation import LogSoftmax, ReLU, Softmax
 from ..ops.conv import Conv2d, Unfold
 from ..ops.dropout import Dropout
 from ..ops.elementwise import Add, Div, Exp, Log, Maximum, Minimum, Mul, Neg, Sigmoid, Sqrt, Sub, Tanh
-from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, ReLUDropout
+from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, LinearReLUDropout, ReLUDropout
 from ..ops.indexing import GetItem
 from ..ops.matmul import Linear, MatMul
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import AvgPool2d, MaxPool2d
 from ..ops.promotion import Cast
 from ..ops.reduction import Mean, Sum
+from ..ops.residual import AddReLU, BatchNormAddReLU
 from ..ops.shape import Cat, Clone, Expand, Permute, Reshape
 
 
@@ -92,6 +93,8 @@ def backward_cost(op: type[Op], args: tuple, options: dict[str, Any], outputs: t
         moved = [i for i, t in enumerate(args) if call.wanted[i] and (t.numel() < call.size or (op, i) == (Sub, 1))]
         return Cost(flops, sum(call.out.nbytes + args[i]._array.nbytes for i in moved))
     gradients = [t._array.nbytes for t, wanted in zip(args, call.wanted, strict=True) if wanted]
+    if op is AddReLU:
+        gradients = gradients[:1]  # one array for both
     return Cost(flops, sum(t._array.nbytes for t in outputs) + sum(a.nbytes for a in _kept(outputs)) + sum(gradients))
 
 
@@ -149,7 +152,7 @@ def _arithmetic(factors: tuple[int, int]) -> Callable[[_Call], _Flops]:
 
 
 def _product(inner: Callable[[_Call], int]) -> Callable[[_Call], _Flops]:
-    """A sum of ``inner`` products for each element of the result, and a bias; each gradient is a product of the same size."""
+    """A sum of ``inner`` products for each element of the result, and a bias; each gradient is as large a product."""
 
     def rule(c: _Call) -> _Flops:
         multiply_add = 2 * c.size * inner(c)
@@ -193,10 +196,12 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     Unfold: _each(0, 1),
     Linear: _LINEAR,
     LinearReLU: _then(_LINEAR, 1, 1),
+    LinearReLUDropout: _then(_LINEAR, 2, 2),
     MatMul: _product(lambda c: c.args[0].shape[-1]),
     BatchNormTrain: _NORM,
     BatchNormEval: _each(2, 6),  # x scale + shift; sum g, x_hat, sum g x_hat, g scale
     BatchNormReLU: _then(_NORM, 1, 1),
+    BatchNormAddReLU: _then(_NORM, 2, 1),
     BatchNormReLUMaxPool2d: _pooled(_of_input(7, 10)),
     MaxPool2d: lambda c: _Flops(_taps(c) * c.size, c.size),
     AvgPool2d: lambda c: _Flops(_taps(c) * c.size, _taps(c) * c.size),
@@ -206,6 +211,7 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     Dropout: _each(1, 1),  # the random numbers are not counted
     ReLUDropout: _each(2, 2),
     Add: _arithmetic((0, 0)),
+    AddReLU: _each(2, 1),
     Sub: _arithmetic((0, 1)),
     Mul: _arithmetic((1, 1)),
     Div: _each(1),

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
+
 from minicnn_kernels.threads import get_num_threads
 
 from ..autograd import Tensor, backward, no_grad
@@ -85,7 +87,7 @@ def profile(model: Module, *inputs: Tensor, repeats: int = 20, peak: Peak | None
         repeats=repeats,
         step=statistics.median(steps),
         rows=tuple(_row(*each, plain.training) for each in zip(counted, *passes, strict=True)),
-        peak=peak or measure_peak(dtype.numpy if dtype.is_floating_point else "float32"),
+        peak=peak or measure_peak(dtype.numpy if dtype.is_floating_point else np.float32),
     )
 
 

@@ -155,7 +155,8 @@ class Recorder:
         result = tensor._node, tensor._output_number
         if tensor._node is not None and result not in self._hooked:
             self._hooked.add(result)
-            tensor.register_hook(lambda grad: self._turns.append((clock(), entry)))
+            with listening(None):  # of our own doing, and not the model's
+                tensor.register_hook(lambda grad: self._turns.append((clock(), entry)))
 
 
 def _is_layer(module: Module) -> bool:

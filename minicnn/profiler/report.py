@@ -111,7 +111,9 @@ class Profile:
         return json.dumps(self.to_dict(), indent=2)
 
     def __str__(self) -> str:
-        return "\n".join([*self._heading(), "", *_aligned(self._cells())])
+        left_out = any(row.flops is None or row.bytes is None for row in self.rows)
+        note = ["(the total leaves out what has a dash)"] if left_out else []
+        return "\n".join([*self._heading(), "", *_aligned(self._cells()), *note])
 
     def _heading(self) -> list[str]:
         shapes = ", ".join("x".join(map(str, shape)) for shape in self.inputs)
@@ -146,9 +148,19 @@ class Profile:
             )
         forward, backward = sum(r.forward for r in self.rows), sum(r.backward or 0.0 for r in self.rows)
         flops, moved = ([getattr(row, name) for row in self.rows] for name in ("flops", "bytes"))
-        known = None not in (*flops, *moved)
         amounts = _amounts(sum(n or 0 for n in flops), sum(n or 0 for n in moved), self.seconds)
-        lines.append(["total" if known else "total of what is known", "", "", *_times(forward, backward, training), "100.0%", *amounts, "", ""])
+        lines.append(
+            [
+                "total",
+                "",
+                "",
+                *_times(forward, backward, training),
+                "100.0%",
+                *amounts,
+                "",
+                "",
+            ]
+        )
         return lines
 
 
