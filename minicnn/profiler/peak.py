@@ -27,13 +27,13 @@ class Peak(NamedTuple):
 
     Attributes
     ----------
-    flops : floating-point operations a second, of our own matrix product.
-    bytes : bytes a second, read and written, of a large copy.
+    flop_rate : floating-point operations a second, of our own matrix product.
+    byte_rate : bytes a second, read and written, of a large copy.
     forward, backward : seconds that an operation takes when there is nothing to compute.
     """
 
-    flops: float
-    bytes: float
+    flop_rate: float
+    byte_rate: float
     forward: float
     backward: float
 

@@ -56,7 +56,7 @@ class Row:
     def _needed(self, peak: Peak) -> tuple[float, float] | None:
         if self.flops is None or self.bytes is None:
             return None
-        return self.flops / peak.flops, self.bytes / peak.bytes
+        return self.flops / peak.flop_rate, self.bytes / peak.byte_rate
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Profile:
             f"{self.model}: {how}",
             f"{what}: {1e3 * self.step:.2f} ms; with the clock between the layers {1e3 * self.seconds:.2f} ms "
             f"(medians of {self.repeats})",
-            f"peak: {peak.flops / 1e9:.0f} GFLOP/s (our matrix product), {peak.bytes / 1e9:.1f} GB/s (a large copy), "
-            f"{1e6 * (peak.forward + (peak.backward if self.mode == 'train' else 0)):.0f} us an operation",
+            f"peak: {peak.flop_rate / 1e9:.0f} GFLOP/s (our matrix product), {peak.byte_rate / 1e9:.1f} GB/s "
+            f"(a large copy), {1e6 * (peak.forward + (peak.backward if self.mode == 'train' else 0)):.0f} us an operation",
         ]
 
     def _cells(self) -> list[list[str]]:

@@ -94,7 +94,7 @@ def test_json_has_everything():
     result = profile(small(), mc.randn(2, 1, 8, 8), repeats=1, peak=PEAK)
     found = json.loads(result.to_json())
     assert found["inputs"] == [[2, 1, 8, 8]]
-    assert found["peak"] == {"flops": 1e11, "bytes": 1e10, "forward": 1e-5, "backward": 1e-5}
+    assert found["peak"] == {"flop_rate": 1e11, "byte_rate": 1e10, "forward": 1e-5, "backward": 1e-5}
     assert [row["kind"] for row in found["rows"]] == [row.kind for row in result.rows]
     assert found["rows"][0]["of_peak"] == result.rows[0].of_peak(PEAK)
     assert found["rows"][4]["bytes"] is None

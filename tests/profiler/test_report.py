@@ -4,7 +4,7 @@ import pytest
 
 from minicnn.profiler import Peak, Profile, Row
 
-PEAK = Peak(flops=1000.0, bytes=100.0, forward=0.01, backward=0.02)
+PEAK = Peak(flop_rate=1000.0, byte_rate=100.0, forward=0.01, backward=0.02)
 
 
 def row(forward=1.0, backward=None, flops=0, moved=0, operations=1, layer="a", kind="Conv2d"):
