@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules: ``import minicnn.optim as optim``, with torch's names.
 
-Start at ``optimizer.py``; ``sgd.py`` and ``adam.py`` are the rules, ``lr_scheduler`` changes their rate in time.
+Start at ``optimizer.py``; ``sgd.py`` and ``adam.py`` are the rules, ``arena.py`` is where their state lies, and
+``lr_scheduler`` changes their rate in time.
 """
 
 from minicnn.optim import lr_scheduler

@@ -1,4 +1,6 @@
-"""Adam and AdamW. The arithmetic is ``adam_update``, in ``minicnn_kernels``' ``optim.py``."""
+"""Adam and AdamW. The arithmetic is ``adam_update``, in ``minicnn_kernels``' ``optim.py``; ``arena.py`` says where the
+running means lie.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import Tensor
+from minicnn.optim.arena import zeros_like
 from minicnn.optim.optimizer import (
     Optimizer,
     Params,
@@ -102,45 +105,56 @@ class Adam(Optimizer):
         """Change every parameter that has a gradient; see ``Optimizer.step``."""
         loss = call_closure(closure)
         for group in self.param_groups:
-            lr = as_number(group["lr"])
-            beta1, beta2 = map(as_number, group["betas"])
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self._state_of(parameter, group["amsgrad"])
-                kept = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+            active = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not active:
+                continue
+            kept = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+            self._begin([parameter for parameter in active if not self.state[parameter]], kept)
+            states = [self.state[parameter] for parameter in active]
+            for parameter, state in zip(active, states, strict=True):
                 check_state(parameter, state, *kept)
-                state["step"].add_(1)
-                array = parameter._array
-                backend_of(array).adam_update(
-                    array,
-                    parameter.grad._array,
-                    state["exp_avg"]._array,
-                    state["exp_avg_sq"]._array,
-                    state["max_exp_avg_sq"]._array if group["amsgrad"] else None,
-                    int(state["step"].item()),
-                    lr,
-                    beta1,
-                    beta2,
-                    group["eps"],
-                    as_number(group["weight_decay"]),
-                    group["decoupled_weight_decay"],
-                    group["maximize"],
-                )
-                for changed in (parameter, *(state[name] for name in kept)):
-                    changed._bump_version(f"{type(self).__name__}.step")
+            averages = [[state[name]._array for state in states] for name in kept]
+            params = [parameter._array for parameter in active]
+            beta1, beta2 = map(as_number, group["betas"])
+            backend_of(params[0]).adam_update(
+                params,
+                [parameter.grad._array for parameter in active],
+                averages[0],
+                averages[1],
+                averages[2] if group["amsgrad"] else None,
+                [_count(state["step"]) for state in states],
+                as_number(group["lr"]),
+                beta1,
+                beta2,
+                group["eps"],
+                as_number(group["weight_decay"]),
+                group["decoupled_weight_decay"],
+                group["maximize"],
+            )
+            writer = f"{type(self).__name__}.step"
+            for parameter, state in zip(active, states, strict=True):
+                for changed in (parameter, state["step"], *(state[name] for name in kept)):
+                    changed._bump_version(writer)
         return loss
 
-    def _state_of(self, parameter: Tensor, amsgrad: bool) -> dict[str, Any]:
-        """The parameter's running means, zeros before its first step."""
-        state = self.state[parameter]
-        if not state:
-            state["step"] = Tensor(np.zeros((), np.float32))  # a tensor, as in torch: files then read the same
-            state["exp_avg"] = Tensor(np.zeros_like(parameter._array))
-            state["exp_avg_sq"] = Tensor(np.zeros_like(parameter._array))
-            if amsgrad:
-                state["max_exp_avg_sq"] = Tensor(np.zeros_like(parameter._array))
-        return state
+    def _begin(self, parameters: list[Tensor], kept: tuple[str, ...]) -> None:
+        """Give parameters before their first step a count and running means of zero."""
+        parameters = list(dict.fromkeys(parameters))  # once, if mentioned twice
+        arrays = [parameter._array for parameter in parameters]
+        pieces = iter(zeros_like(arrays * len(kept))) if arrays else iter(())
+        for parameter in parameters:
+            self.state[parameter]["step"] = Tensor(
+                np.zeros((), np.float32)
+            )  # a tensor, as in torch: files read the same
+        for name in kept:
+            for parameter in parameters:
+                self.state[parameter][name] = Tensor(next(pieces))
+
+
+def _count(step: Tensor) -> float:
+    """Add one to a count of steps, and read it."""
+    step._array[()] += 1
+    return float(step._array)
 
 
 class AdamW(Adam):

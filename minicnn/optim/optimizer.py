@@ -1,7 +1,7 @@
 """``Optimizer``, the base class of the update rules: parameter groups, state per parameter, saving and loading.
 
-A rule (``sgd.py``, ``adam.py``) defines ``step``: it looks at each parameter's gradient and hands the arrays to a
-kernel in ``minicnn_kernels``, which changes them in place.
+A rule (``sgd.py``, ``adam.py``) defines ``step``: it gathers the parameters that have a gradient, and hands their arrays
+to a kernel in ``minicnn_kernels``, which changes them in place, all in one call.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Stochastic gradient descent. The arithmetic is ``sgd_update``, in ``minicnn_kernels``' ``optim.py``."""
+"""Stochastic gradient descent. The arithmetic is ``sgd_update``, in ``minicnn_kernels``' ``optim.py``; ``arena.py`` says
+where the momentum buffers lie.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minicnn.autograd import Tensor
+from minicnn.optim.arena import zeros_like
 from minicnn.optim.optimizer import (
     Optimizer,
     Params,
@@ -94,31 +95,37 @@ class SGD(Optimizer):
         """Change every parameter that has a gradient; see ``Optimizer.step``."""
         loss = call_closure(closure)
         for group in self.param_groups:
-            lr, momentum = as_number(group["lr"]), group["momentum"]
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                array, buffer, first = parameter._array, None, False
-                if momentum != 0:
-                    state = self.state[parameter]
-                    first = state.get("momentum_buffer") is None
-                    if first:
-                        state["momentum_buffer"] = Tensor(np.zeros_like(array))
-                    check_state(parameter, state, "momentum_buffer")
-                    buffer = state["momentum_buffer"]
-                backend_of(array).sgd_update(
-                    array,
-                    parameter.grad._array,
-                    None if buffer is None else buffer._array,
-                    lr,
-                    momentum,
-                    group["dampening"],
-                    as_number(group["weight_decay"]),
-                    group["nesterov"],
-                    group["maximize"],
-                    first,
-                )
-                parameter._bump_version("SGD.step")
-                if buffer is not None:
-                    buffer._bump_version("SGD.step")
+            active = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not active:
+                continue
+            params = [parameter._array for parameter in active]
+            buffers, first_steps = None, [False] * len(active)
+            if group["momentum"] != 0:
+                buffers, first_steps = self._buffers_of(active)
+            backend_of(params[0]).sgd_update(
+                params,
+                [parameter.grad._array for parameter in active],
+                None if buffers is None else [buffer._array for buffer in buffers],
+                first_steps,
+                as_number(group["lr"]),
+                group["momentum"],
+                group["dampening"],
+                as_number(group["weight_decay"]),
+                group["nesterov"],
+                group["maximize"],
+            )
+            for changed in (*active, *(buffers or ())):
+                changed._bump_version("SGD.step")
         return loss
+
+    def _buffers_of(self, parameters: list[Tensor]) -> tuple[list[Tensor], list[bool]]:
+        """The parameters' momentum buffers, and which of them are new: to be set to the gradient."""
+        missing = [p for p in dict.fromkeys(parameters) if self.state[p].get("momentum_buffer") is None]
+        if missing:
+            for parameter, piece in zip(missing, zeros_like([p._array for p in missing]), strict=True):
+                self.state[parameter]["momentum_buffer"] = Tensor(piece)
+        for parameter in parameters:
+            check_state(parameter, self.state[parameter], "momentum_buffer")
+        new = set(missing)
+        buffers = [self.state[parameter]["momentum_buffer"] for parameter in parameters]
+        return buffers, [parameter in new for parameter in parameters]

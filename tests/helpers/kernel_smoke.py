@@ -5,6 +5,7 @@ python -m tests.helpers.kernel_smoke        prints the name of the vector width 
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -81,17 +82,17 @@ def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
     compare("philox_words", 2**63 + 9, 2**40, 41)
     state = np.abs(rng.standard_normal((4, 5, 3))).astype(dtype)
     for arguments in (
-        ("sgd_update", state[1], None, 0.1, 0.0, 0.0, 0.1, False, False, False),
-        ("sgd_update", state[1], state[2], 0.1, 0.9, 0.1, 0.1, True, True, False),
-        ("adam_update", state[1], state[2], state[3], None, 2, 0.1, 0.9, 0.99, 1e-8, 0.1, True, False),
-        ("adam_update", state[1], state[2], state[3], state[1] * 2, 2, 0.1, 0.9, 0.99, 1e-8, 0.1, False, True),
+        ("sgd_update", None, [False], 0.1, 0.0, 0.0, 0.1, False, False),
+        ("sgd_update", [state[2]], [False], 0.1, 0.9, 0.1, 0.1, True, True),
+        ("adam_update", [state[2]], [state[3]], None, [2], 0.1, 0.9, 0.99, 1e-8, 0.1, True, False),
+        ("adam_update", [state[2]], [state[3]], [state[1] * 2], [2], 0.1, 0.9, 0.99, 1e-8, 0.1, False, True),
     ):
-        name, grad, *rest = arguments
+        name, *rest = arguments
         results = []
         for backend in (cpu, reference):
-            own = [state[0].copy()] + [value.copy() if isinstance(value, np.ndarray) else value for value in rest]
-            getattr(backend, name)(own[0], grad, *own[1:])
-            results.append([value for value in own if isinstance(value, np.ndarray)])
+            own = copy.deepcopy([[state[0]], *rest])
+            getattr(backend, name)(own[0], [state[1]], *own[1:])
+            results.append([a for value in own if isinstance(value, list) for a in value if isinstance(a, np.ndarray)])
         for one, other in zip(*results, strict=True):
             np.testing.assert_allclose(one, other, rtol=64 * np.finfo(dtype).eps, atol=1e-30)
 

@@ -1,0 +1,130 @@
+"""One compiled call over many arrays: a table of addresses, shared out evenly among the threads.
+
+A model has dozens of parameters, most of them tiny. A call for each would spend more time in Python than in the loop, and
+a thread would get a whole small array or none of it. So a kernel gets a table with a row for each parameter - where it and
+its gradient and state lie, and how long they are - and walks it:
+
+    for s in range(segments.shape[0]):
+        at, n = part(start, stop, segments, s)
+        p = elements(segments[s, 2], at, n, constants)
+        for i in range(n): ...
+
+What is counted and split among the threads are blocks of BLOCK elements, which belong to one parameter each. A vector
+loop that starts at a block computes each element with the same instructions however the blocks were split: the bits do
+not depend on the number of threads.
+
+The table is made anew at each call, from the arrays that are there now: nothing in it can go stale.
+``optim.py`` is the reader to go to next.
+"""
+
+import ctypes
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+
+from ..threads import parallel_for
+from .jit import DISABLED, jit_inline
+from .layout import contiguous
+
+BLOCK = 256  # elements: several vectors of 16, four times unrolled
+GRAIN = 64  # blocks below which another thread does not pay
+
+
+def update_in_place(
+    kernel: Callable[..., Any],
+    constants: Sequence[tuple[float, ...]],
+    grads: Sequence[np.ndarray],
+    *written: Sequence[np.ndarray],
+) -> None:
+    """Run ``kernel(start, stop, segments, constants)`` over all parameters.
+
+    ``written`` are the parameters, then each kind of state; all lists have one entry a parameter. A row of ``segments``
+    is (first block, elements, address in each list of ``written``, address of the gradient); ``constants`` come in the
+    parameters' dtype, a row for each.
+    """
+    columns = [*written, grads]
+    by_dtype: dict[np.dtype, list[int]] = {}
+    for i, param in enumerate(written[0]):
+        if param.size:
+            by_dtype.setdefault(param.dtype, []).append(i)
+    for dtype, indices in by_dtype.items():
+        runs = [[i] for i in indices] if _overlap([written[0][i] for i in indices]) else [indices]
+        for run in runs:  # one after the other, in order, where parameters share memory
+            _run(kernel, np.array([constants[i] for i in run], dtype), [[column[i] for column in columns] for i in run])
+
+
+def _run(kernel: Callable[..., Any], constants: np.ndarray, parameters: list[list[np.ndarray]]) -> None:
+    table, copied, blocks = [], [], 0
+    kept_alive = []  # the table knows addresses only
+    for given in parameters:
+        arrays, rows = _row_major(given)
+        kept_alive.append(rows)
+        copied += [(array, row) for array, row in zip(arrays[:-1], rows[:-1], strict=True) if row is not array]
+        size = rows[0].size
+        table.append((blocks, size, *map(_address, rows)))
+        blocks += -(-size // BLOCK)
+    parallel_for(kernel, blocks, np.array(table, np.int64), constants, grain=GRAIN)
+    for array, row in copied:
+        array[...] = row
+
+
+def _row_major(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The arrays of one parameter with their axes in the order in which the parameter lies in memory, and beside them
+    the same row-major: themselves where they are so already, else copies.
+    """
+    param = arrays[0]
+    if not param.flags.c_contiguous:
+        axes = sorted(range(param.ndim), key=lambda axis: -param.strides[axis])
+        arrays = [array.transpose(axes) for array in arrays]
+    return arrays, [contiguous(array) for array in arrays]
+
+
+def _address(array: np.ndarray) -> int:
+    """``array.ctypes.data``, four times faster."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
+
+
+def _overlap(params: list[np.ndarray]) -> bool:
+    """Whether two of the arrays may share memory: two threads would then write to one place."""
+    bounds = sorted(
+        (at := _address(param), at + param.nbytes) if param.flags.carray else np.lib.array_utils.byte_bounds(param)
+        for param in params
+    )
+    return any(end > start for (_, end), (start, _) in itertools.pairwise(bounds))
+
+
+@jit_inline
+def part(start, stop, segments, s):
+    """Which elements of parameter s are in the blocks start .. stop - 1: the first, and how many (0 or less: none)."""
+    first, size = segments[s, 0], segments[s, 1]
+    at = max(start - first, 0) * BLOCK
+    return at, min((stop - first) * BLOCK, size) - at
+
+
+if DISABLED:
+
+    def elements(address: Any, at: Any, n: Any, like: Any) -> Any:
+        start = int(address) + int(at) * like.itemsize
+        return np.frombuffer((ctypes.c_char * (int(n) * like.itemsize)).from_address(start), like.dtype)
+
+else:
+
+    def _typed(typingctx, address, like):
+        pointer = types.CPointer(like.dtype)
+
+        def generate(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(pointer))
+
+        return pointer(types.int64, like), generate
+
+    _pointer: Any = intrinsic(_typed)
+
+    @jit_inline
+    def elements(address, at, n, like):
+        """The elements at .. at + n - 1 of what lies at the address, as an array of the dtype of ``like``."""
+        return numba.carray(_pointer(address + at * like.itemsize, like), n)
