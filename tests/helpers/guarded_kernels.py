@@ -70,16 +70,30 @@ def fenced_memory(at_end: bool) -> Iterator[None]:
             setattr(module, name, np)
 
 
+def fenced_argument(argument: Any, at_end: bool) -> Any:
+    """A fenced copy of an array, or of each array in a list; anything else as it is."""
+    if isinstance(argument, list):
+        return [fenced_argument(item, at_end) for item in argument]
+    return fence(argument, at_end) if isinstance(argument, np.ndarray) else argument
+
+
+def copy_back(argument: Any, copy: Any) -> None:
+    if isinstance(argument, np.ndarray):
+        np.copyto(argument, copy)
+    elif isinstance(argument, list):
+        for item, copied in zip(argument, copy, strict=True):
+            copy_back(item, copied)
+
+
 def guarded(function: Callable[..., Any], at_end: bool) -> Callable[..., Any]:
     """The kernel, called with fenced copies of its arguments; what it changed in them is copied back."""
 
     def call(*arguments: Any) -> Any:
-        copies = [fence(a, at_end) if isinstance(a, np.ndarray) else a for a in arguments]
+        copies = [fenced_argument(a, at_end) for a in arguments]
         with fenced_memory(at_end):
             result = function(*copies)
         for argument, copy in zip(arguments, copies, strict=True):
-            if isinstance(argument, np.ndarray):
-                np.copyto(argument, copy)
+            copy_back(argument, copy)
         return result
 
     return call
