@@ -58,7 +58,9 @@ def check_product(
     wide[:, :n] = c if add else np.nan
     c_flat = fenced(wide.reshape(-1)[: wide.size - 3 if m else 0], at_end)  # the last row ends with its last number
     scratch = fenced(np.full(SIMD.rows * columns, np.nan, dtype), at_end)
-    gemm.multiply(m, n, k, a_flat, 0, a_row, a_col, packed, 0, c_flat, 0, n + 3, columns, add, scratch)
+    gemm.multiply(
+        gemm.ONE_PRODUCT, m, n, k, a_flat, 0, a_row, a_col, packed, 0, c_flat, 0, n + 3, columns, add, scratch
+    )
     result = np.append(c_flat, np.full(3 if m else 0, POISON, dtype)).reshape(m, n + 3)
     expected = a.astype(np.float64) @ b.astype(np.float64) + (c if add else 0)
     eps = float(np.finfo(dtype).eps)

@@ -12,10 +12,8 @@ from tests.helpers.kernel_cases import normal, num_threads
 
 MAPS = [
     (tiles.apply_b_t, tiles.B_T),
-    (tiles.apply_g, tiles.G),
     (tiles.apply_a_t, tiles.A_T),
     (tiles.apply_a, tiles.A_T.T),
-    (tiles.apply_g_t, tiles.G.T),
 ]
 
 
@@ -40,10 +38,8 @@ def test_compiled_maps(function, matrix, dtype):
     """M tile M^T for each channel, at any strides, and nothing else written."""
     compiled = {
         "apply_b_t": tiles.input_tile,
-        "apply_g": tiles.filter_tile,
         "apply_a_t": tiles.output_tile,
         "apply_a": tiles.grad_tile,
-        "apply_g_t": tiles.grad_filter_tile,
     }[function.__name__]
     import numba
 

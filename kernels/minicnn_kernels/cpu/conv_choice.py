@@ -14,9 +14,6 @@ Pair = tuple[int, int]
 INPUT_MAP, OUTPUT_MAP, FILTER_MAP = 400, 220, 600
 # What a number of a patch costs im2col to copy.
 PATCH_COPY = 3
-# Winograd's loops take some five seconds to compile at the very first run. Networks with fewer channels than this are small,
-# start from an empty cache most often, and would save a few milliseconds a step.
-WINOGRAD_CHANNELS = 64
 # Up to so many channels a group, reading patches where they lie is at least 10 % faster than copying them.
 DIRECT_CHANNELS = 32
 
@@ -68,7 +65,7 @@ def choose(
         return Choice("direct", "depthwise: one filter a channel, no matrix to multiply")
     if (kh, kw, stride, padding) == (1, 1, (1, 1), (0, 0)):
         return Choice("im2col", "1x1: the image is the matrix of patches")
-    if algorithm == "auto" and not impossible and min(c_out, c_per_group) >= WINOGRAD_CHANNELS:
+    if algorithm == "auto" and not impossible:
         n, c_in, h, w = x_shape
         h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip((h, w), padding, strict=True))
         tiles = n * -(-h_out // 4) * -(-w_out // 4)

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..threads import parallel_chunks, parallel_for, split
 from . import conv_im2col
-from .conv_im2col import GRAIN_FLOPS, Pair, Window, _pack, _window
+from .conv_shared import GRAIN_FLOPS, Pair, Window, pack_filters, window_of
 from .gemm import ROWS, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import empty_channels_last, to_channels_last, to_logical
@@ -39,9 +39,9 @@ def forward(
 ) -> np.ndarray:
     """See ``conv.conv2d_forward``."""
     c_out, c_per_group, kh, kw = weight.shape
-    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
-    filters = _pack(weight, groups, (kh * kw, c_per_group, c_out // groups), (1, kh * kw, c_per_group * kh * kw))
+    filters = pack_filters(weight, groups, (kh * kw, c_per_group, c_out // groups), (1, kh * kw, c_per_group * kh * kw))
     out = empty_channels_last((x.shape[0], c_out, window[3], window[4]), x.dtype)
     _convolve(to_channels_last(x), filters, bias, window, groups, out)
     return to_logical(out)
@@ -65,9 +65,11 @@ def backward_input(
     opposite = (dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1])
     if stride == (1, 1) and min(opposite) >= 0:
         # filters[t, o, i] = weight[o, i, taps - 1 - t]
-        filters = _pack(weight, groups, (kh * kw, c_out // groups, c_per_group), (-1, c_per_group * kh * kw, kh * kw))
+        filters = pack_filters(
+            weight, groups, (kh * kw, c_out // groups, c_per_group), (-1, c_per_group * kh * kw, kh * kw)
+        )
         grad_x = empty_channels_last(input_shape, grad_out.dtype)
-        window = _window(grad_out.shape, (kh, kw), (1, 1), opposite, dilation)
+        window = window_of(grad_out.shape, (kh, kw), (1, 1), opposite, dilation)
         _convolve(to_channels_last(grad_out), filters, None, window, groups, grad_x)
         return to_logical(grad_x)
     return conv_im2col.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
@@ -85,7 +87,7 @@ def backward_weight(
     """See ``conv.conv2d_backward_weight``."""
     c_out, c_per_group, kh, kw = weight_shape
     k, o, dtype = kh * kw * c_per_group, c_out // groups, x.dtype
-    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
     x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
     lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
     chunks = split(x.shape[0] * window[3], grain=max(lines, GRAIN_FLOPS // (2 * window[4] * k * c_out)))

@@ -18,20 +18,16 @@ threads in order.
 import numpy as np
 
 from .. import workspace
-from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
-from .gemm import ROWS, empty_panels, multiply, n_panels, pack_rows, tile_scratch
+from .conv_shared import GRAIN_FLOPS, Pair, Window, pack_filters, pack_into, window_of
+from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .microkernel import tile_columns
 
-Pair = tuple[int, int]
-# What the compiled functions are told: `window`, and `sizes` = (groups, o, columns of a tile, pixels of a block).
-Window = tuple[int, ...]  # h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw; c counts the channels of all groups
-
+# What the compiled functions are told: `window` (``conv_shared.py``); `sizes`: groups, o, tile columns, block pixels.
 BLOCK_BYTES = 256 * 1024  # of patches; with the packed filters they fit into a second-level cache
 MIN_BLOCK = 8 * ROWS  # pixels: each block reads all the filters once
-GRAIN_FLOPS = 2_000_000  # about 25 microseconds: below that, another thread does not pay
 
 
 def forward(
@@ -39,10 +35,10 @@ def forward(
 ) -> np.ndarray:
     """See ``conv.conv2d_forward``."""
     c_out, c_per_group, kh, kw = weight.shape
-    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
     strides = (1, kh * kw, c_per_group * kh * kw)
-    filters = _pack(weight, groups, (kh * kw, c_per_group, c_out // groups), strides)
+    filters = pack_filters(weight, groups, (kh * kw, c_per_group, c_out // groups), strides)
     out = empty_channels_last((x.shape[0], c_out, window[3], window[4]), x.dtype)
     _convolve(to_channels_last(x), filters, bias, window, groups, out)
     return to_logical(out)
@@ -63,23 +59,22 @@ def backward_input(
     grad = to_channels_last(grad_out)
     if stride == (1, 1):
         # filters[t, o, i] = weight[o, i, taps - 1 - t]; with padding reach - p the result has the size of x
-        filters = _pack(weight, groups, (taps, out_per_group, c_per_group), (-1, c_per_group * taps, taps))
+        filters = pack_filters(weight, groups, (taps, out_per_group, c_per_group), (-1, c_per_group * taps, taps))
         reach = dilation[0] * (kh - 1), dilation[1] * (kw - 1)
         opposite = (reach[0] - padding[0], reach[1] - padding[1])  # (negative where x was padded more than that)
-        window = _window(grad_out.shape, (kh, kw), (1, 1), opposite, dilation)
+        window = window_of(grad_out.shape, (kh, kw), (1, 1), opposite, dilation)
         grad_x = empty_channels_last(input_shape, grad.dtype)
         _convolve(grad, filters, None, window, groups, grad_x)
         return to_logical(grad_x)
     # One product a tap: filters[t][o, i] = weight[o, i, t]
     size = n_panels(c_per_group, grad.dtype) * tile_columns(grad.dtype) * out_per_group
     filters = np.empty((groups, taps, size), grad.dtype)
-    flat = contiguous(weight).reshape(-1)
     for group in range(groups):
         for tap in range(taps):
             at = group * out_per_group * c_per_group * taps + tap
-            _pack_one(flat, at, (1, out_per_group, c_per_group), (0, c_per_group * taps, taps), filters[group, tap])
+            pack_into(weight, at, (1, out_per_group, c_per_group), (0, c_per_group * taps, taps), filters[group, tap])
     grad_x = workspace.zeros((input_shape[0], *input_shape[2:], input_shape[1]), grad.dtype)
-    window = _window(input_shape, (kh, kw), stride, padding, dilation)
+    window = window_of(input_shape, (kh, kw), stride, padding, dilation)
     k = taps * c_per_group
     block = min(_block_pixels(k, grad.dtype), window[3] * window[4])
     sizes = (groups, out_per_group, tile_columns(grad.dtype), block)
@@ -106,7 +101,7 @@ def backward_weight(
     c_out, c_per_group, kh, kw = weight_shape
     out_per_group, k = c_out // groups, kh * kw * c_per_group
     x_last, grad = to_channels_last(x), to_channels_last(grad_out)
-    window = _window(x.shape, (kh, kw), stride, padding, dilation)
+    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
     x_flat, grad_flat, dtype = x_last.reshape(-1), grad.reshape(-1), grad.dtype
     pixels = grad.size // c_out
     block = min(_block_pixels(k, dtype), pixels)
@@ -147,13 +142,6 @@ def _convolve(
     parallel_for(run, -(-pixels // ROWS), grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * c_out)))
 
 
-def _window(x_shape: tuple[int, ...], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
-    _, c, h, w = x_shape
-    h_out = conv_output_size(h, kernel_size[0], stride[0], padding[0], dilation[0])
-    w_out = conv_output_size(w, kernel_size[1], stride[1], padding[1], dilation[1])
-    return (h, w, c, h_out, w_out, *kernel_size, *stride, *padding, *dilation)
-
-
 def _is_pointwise(window: Window) -> bool:
     return window[5:11] == (1, 1, 1, 1, 0, 0)  # kernel size 1, stride 1, no padding
 
@@ -161,49 +149,6 @@ def _is_pointwise(window: Window) -> bool:
 def _block_pixels(k: int, dtype: np.dtype) -> int:
     """Pixels of a block, a multiple of the tile's rows."""
     return max(MIN_BLOCK, BLOCK_BYTES // (k * dtype.itemsize) // ROWS * ROWS)
-
-
-def _pack(weight: np.ndarray, groups: int, shape: tuple[int, int, int], strides: tuple[int, int, int]) -> np.ndarray:
-    """filters[t, i, j] of `shape`, taken from each group's weights by `strides`, as panels: (groups, panels' size).
-
-    A negative stride of t counts from the last tap.
-    """
-    taps, rows, n = shape
-    flat = contiguous(weight).reshape(-1)
-    packed = np.empty((groups, n_panels(n, weight.dtype) * tile_columns(weight.dtype) * taps * rows), weight.dtype)
-    for group in range(groups):
-        at = group * taps * rows * n + (taps - 1 if strides[0] < 0 else 0)
-        _pack_one(flat, at, shape, strides, packed[group])
-    return packed
-
-
-def _pack_one(
-    flat: np.ndarray, at: int, shape: tuple[int, int, int], strides: tuple[int, int, int], packed: np.ndarray
-) -> None:
-    columns = tile_columns(flat.dtype)
-    grain = max(1, (1 << 15) // (shape[0] * shape[1] * columns))
-    parallel_for(_pack_panels, n_panels(shape[2], flat.dtype), flat, at, *shape, *strides, columns, packed, grain=grain)
-
-
-@jit
-def _pack_panels(start, stop, w, at, taps, rows, n, tap_stride, row_stride, stride, columns, packed):
-    """packed[panel][t][i][j] = w[at + t * tap_stride + i * row_stride + (panel * columns + j) * stride], zero from n on.
-
-    In blocks of 16 rows, whose lines of `packed` stay in the cache while w is read in its own order.
-    """
-    for panel in range(start, stop):
-        first = panel * columns
-        for block in range(0, rows, 16):
-            for j in range(columns):
-                for i in range(block, min(block + 16, rows)):
-                    for t in range(taps):
-                        value = w[0]
-                        value = (
-                            w[at + t * tap_stride + i * row_stride + (first + j) * stride]
-                            if first + j < n
-                            else 0 * value
-                        )
-                        packed[((panel * taps + t) * rows + i) * columns + j] = value
 
 
 @jit
@@ -269,6 +214,7 @@ def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches,
                 source, source_at, row = patches, ZERO, k
             packed_at, out_at = group * size, first * c_out + group * o
             multiply(
+                ONE_PRODUCT,
                 n_pixels,
                 o,
                 k,
@@ -305,7 +251,24 @@ def _sum_blocks(start, stop, x, grad, window, sizes, sums, patches, packed, scra
                 source, source_at, row = patches, ZERO, k
             grad_at, sums_at = (first * groups + group) * o, group * k * o
             pack_rows(ZERO, panels, grad, grad_at, groups * o, n_pixels, o, columns, packed)
-            multiply(k, o, n_pixels, source, source_at, ONE, row, packed, ZERO, sums, sums_at, o, columns, ONE, scratch)
+            multiply(
+                ONE_PRODUCT,
+                k,
+                o,
+                n_pixels,
+                source,
+                source_at,
+                ONE,
+                row,
+                packed,
+                ZERO,
+                sums,
+                sums_at,
+                o,
+                columns,
+                ONE,
+                scratch,
+            )
 
 
 @jit
@@ -347,6 +310,7 @@ def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, 
                 for tap in range(taps):
                     packed_at, at = (group * taps + tap) * size, tap * channels
                     multiply(
+                        ONE_PRODUCT,
                         n_pixels,
                         channels,
                         o,
@@ -360,7 +324,7 @@ def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, 
                         at,
                         k,
                         columns,
-                        False,
+                        ZERO,
                         scratch,
                     )
                 for p in range(n_pixels):

@@ -15,7 +15,8 @@ Summed over channels, each of the 36 points is a matrix product of its own (eq. 
 add some 140 + 100 additions a tile and channel, against 2 x 36 x c_out operations in the product: a tenth with 64
 channels, nothing to speak of with 256, the better part with 8. They also move bytes: V and M are 36/16 = 2.25 times as
 large as the images. So they are made for a few dozen tiles at a time, which stay in the second-level cache between the
-map, the product and the map back; main memory sees the images once. U, 4 times the filters, is made once a call.
+map, the product and the map back; main memory sees the images once. U, 4 times the filters, is made once a call: written
+out, G g G^T is a matrix of 36 x 9 times the nine taps of each filter, so it is a matrix product like any other.
 Where 4 does not divide the output's sides, the tiles at the edge are partly wasted: 14x14 takes 16 tiles of 12.25.
 
 **Gradients.** For the input: the same with the filters turned round and their channels exchanged. For the weights,
@@ -27,6 +28,7 @@ each map above is linear, so that derivatives go back through its transpose:
 direct sum, with an error of some 30 units in the last place of sum |x| |w|. The test states the bound.
 A NaN or an infinity in the input reaches all 16 outputs of the tiles that see it, where the direct sum reaches only its
 own neighbours.
+A thread works through its tiles block by block (``_run_blocks``): map, product, map back.
 Read next: ``winograd_tiles.py`` for the maps, ``gemm.py`` for the product.
 """
 
@@ -35,22 +37,21 @@ import numpy as np
 from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
-from .gemm import ROWS, multiply, tile_scratch
+from .conv_shared import GRAIN_FLOPS, Pair
+from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline
-from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
+from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
 from .memory import clear, copy
 from .microkernel import tile_columns
-from .winograd_tiles import filter_tile, grad_filter_tile, grad_tile, input_tile, lanes, output_tile
-
-Pair = tuple[int, int]
+from .winograd_tiles import G, grad_tile, input_tile, lanes, output_tile
 
 POINTS = 36
+POINTS_64 = np.int64(POINTS)  # for tuples that compiled functions pass on: a plain 36 would be a type of its own there
+MAP_FILTER = np.kron(G, G)  # (36, 9): G g G^T for the filter g written as one column
 BIAS_POINT = 7  # (1, 1): column 1 of A^T is all ones, so what is added to this point is added to all 16 outputs
 BLOCK_BYTES = 512 * 1024  # of V and M a thread: with one point's filters they fit into a second-level cache
-GRAIN_FLOPS = 2_000_000  # about 25 microseconds: below that, another thread does not pay
-PAD = (
-    16  # numbers between two points' matrices: at a distance of 4096 bytes they would fight for one place in the cache
-)
+FILTER_BLOCK = 1 << 6  # rows of filters mapped at a time; with 36 points of 32 filters they fit there too
+PAD = 16  # numbers between two points' matrices: 4096 bytes apart they would fight for one place in the cache
 
 
 def forward(
@@ -58,10 +59,10 @@ def forward(
 ) -> np.ndarray:
     """See ``conv.conv2d_forward``; stride, dilation and groups are 1 and filters 3x3."""
     c_out, c_in, _, _ = weight.shape
-    filters = _transform_filters(weight, c_in, c_out, (9, 9 * c_in, 1))
+    taps = _packed(contiguous(weight).reshape(c_out, 9 * c_in).T)  # row (i, t), column o: weight[o, i, t]
     h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip(x.shape[2:], padding, strict=True))
     out = empty_channels_last((x.shape[0], c_out, h_out, w_out), x.dtype)
-    _convolve(to_channels_last(x), filters, bias, padding, out)
+    _convolve(to_channels_last(x), _map_filters(taps, MAP_FILTER), bias, padding, out)
     return to_logical(out)
 
 
@@ -76,8 +77,10 @@ def backward_input(
 ) -> np.ndarray:
     """See ``conv.conv2d_backward_input``."""
     c_out, c_in, _, _ = weight.shape
-    filters = _transform_filters(weight, c_out, c_in, (9 * c_in, 9, -1))
+    # Row (o, t), column i: weight[o, i, 8 - t]; here still at t, and the map is turned round instead.
+    taps = _packed(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
     grad_x = empty_channels_last(input_shape, grad_out.dtype)
+    filters = _map_filters(taps, MAP_FILTER[:, ::-1])
     _convolve(to_channels_last(grad_out), filters, None, (2 - padding[0], 2 - padding[1]), grad_x)
     return to_logical(grad_x)
 
@@ -101,28 +104,27 @@ def backward_weight(
     chunks = split(tiles, grain=max(ROWS, GRAIN_FLOPS // (2 * POINTS * c_in * c_out)))
     if not chunks:
         return np.zeros(weight_shape, dtype)
-    sums = workspace.empty((len(chunks), POINTS, c_in, c_sum), dtype)
+    sums = workspace.empty((len(chunks), POINTS, c_in * c_sum + PAD), dtype)
     x_flat, grad_flat, window = x.reshape(-1), grad.reshape(-1), (*x.shape[1:], h_out, w_out, *padding)
+    bias_or_none = np.empty(0, dtype)
     # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself.
     wanted = max(_block_tiles(c_v + c_sum, dtype), min(c_in, c_out) // 2)
 
     def run(index: int, start: int, stop: int) -> None:
         block = _even_blocks(stop - start, wanted)
-        v = workspace.empty((POINTS * (block * c_v + PAD),), dtype)
-        m = workspace.empty((POINTS * (block * _round_up(c_out, columns) + PAD),), dtype)
-        edge, scratch = np.empty(POINTS * max(c_v, c_sum), dtype), tile_scratch(dtype)
         sizes = (c_out, wide, columns, block)
-        _sum_blocks(start, stop, x_flat, grad_flat, window, sizes, v, m, sums[index].reshape(-1), edge, scratch)
+        arrays = _scratch(block, c_v, _round_up(c_out, columns), dtype)
+        _run_blocks(start, stop, True, x_flat, grad_flat, bias_or_none, window, sizes, sums[index].reshape(-1), *arrays)
 
     parallel_chunks(run, chunks)
-    grad_weight = np.empty(weight_shape, dtype)
-    grain = max(1, (1 << 14) // c_out)
-    parallel_for(_collect_weights, c_in, sums, wide, np.empty(0, dtype), grad_weight.reshape(-1, 9), grain=grain)
-    return grad_weight
+    taps = _map_back(sums, c_in * c_sum)
+    # (9, c_in, c_sum) -> (c_sum, 9, c_in) -> (c_out, c_in, 9)
+    by_filter = transposed(taps.reshape(1, 9 * c_in, c_sum))[0, :c_out]
+    return transposed(by_filter.reshape(c_out, 9, c_in)).reshape(weight_shape)
 
 
 def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, padding: Pair, out: np.ndarray) -> None:
-    """x (n, h, w, c_in), transformed filters -> out (n, h_out, w_out, c_out)."""
+    """x (n, h, w, c_in), mapped filters -> out (n, h_out, w_out, c_out)."""
     n, h_out, w_out, c_out = out.shape
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)
     c_in = x.shape[3]
@@ -130,37 +132,84 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, paddi
     c_v, c_m = _round_up(c_in, wide), _round_up(c_out, columns)
     wanted = _block_tiles(c_v + c_m, dtype)
     x_flat, out_flat, window = x.reshape(-1), out.reshape(-1), (*x.shape[1:], h_out, w_out, *padding)
-    bias_or_none = np.zeros(0 if bias is None else c_m, dtype)
-    if bias is not None:
-        bias_or_none[:c_out] = bias
+    bias_or_none = np.empty(0, dtype) if bias is None else np.ascontiguousarray(bias)
 
     def run(start: int, stop: int) -> None:
-        first, last = start * ROWS, min(stop * ROWS, tiles)
-        block = _round_up(_even_blocks(last - first, wanted), ROWS)
-        v = workspace.empty((POINTS * (block * c_v + PAD),), dtype)
-        m = workspace.empty((POINTS * (block * c_m + PAD),), dtype)
-        edge, scratch, sizes = (
-            np.empty(POINTS * max(c_v, c_m), dtype),
-            tile_scratch(dtype),
-            (c_out, wide, columns, block),
-        )
-        _convolve_blocks(first, last, x_flat, filters, bias_or_none, window, sizes, v, m, out_flat, edge, scratch)
+        start, stop = start * ROWS, min(stop * ROWS, tiles)
+        block = _round_up(_even_blocks(stop - start, wanted), ROWS)
+        sizes = (c_out, wide, columns, block)
+        arrays = _scratch(block, c_v, c_m, dtype)
+        _run_blocks(start, stop, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *arrays)
 
     parallel_for(run, -(-tiles // ROWS), grain=max(1, GRAIN_FLOPS // (2 * POINTS * ROWS * c_in * c_out)))
 
 
-def _transform_filters(weight: np.ndarray, rows: int, n: int, strides: tuple[int, int, int]) -> np.ndarray:
-    """U[p] (rows, n) as panels, from g[i, j, t] = weight.flat[strides . (i, j, t)], t from its end if negative."""
-    columns = tile_columns(weight.dtype)
-    panels = -(-n // columns)
-    filters = workspace.empty((POINTS * (panels * columns * rows + PAD),), weight.dtype)
-    flat = contiguous(weight).reshape(-1)
-    parallel_for(_filter_rows, panels * rows, flat, rows, n, *strides, columns, lanes(weight.dtype), filters, grain=512)
+def _scratch(block: int, c_v: int, c_m: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+    """What a thread needs to itself: V and M of a block, a tile at the image's edge, a register tile."""
+    v, m = (workspace.empty((POINTS * (block * c + PAD),), dtype) for c in (c_v, c_m))
+    return v, m, np.empty(POINTS * max(c_v, c_m), dtype), tile_scratch(dtype)
+
+
+def _packed(matrix: np.ndarray) -> np.ndarray:
+    """(rows, n), row-major or transposed, as panels: [panel][row][columns], flat."""
+    (rows, n), columns = matrix.shape, tile_columns(matrix.dtype)
+    packed = empty_panels(rows, n, matrix.dtype)
+    grain = max(1, (1 << 15) // max(1, rows * columns))
+    if matrix.flags.c_contiguous:
+        parallel_for(
+            pack_rows, n_panels(n, matrix.dtype), matrix.reshape(-1), 0, n, rows, n, columns, packed, grain=grain
+        )
+    else:
+        flat = contiguous(matrix.T).reshape(-1)
+        parallel_for(pack_columns, n_panels(n, matrix.dtype), flat, 0, rows, rows, n, columns, packed, grain=grain)
+    return packed
+
+
+def _map_filters(taps: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Rows of filters as panels, [row of a panel][9 taps][columns] -> U: 36 times [row of a panel][columns] and PAD."""
+    columns = tile_columns(taps.dtype)
+    rows = taps.size // (9 * columns)
+    filters = workspace.empty((POINTS * (rows * columns + PAD),), taps.dtype)
+    point, flat = filters.size // POINTS, matrix.astype(taps.dtype).reshape(-1)
+
+    def run(start: int, stop: int) -> None:
+        scratch = tile_scratch(taps.dtype)
+        for first in range(start, stop, FILTER_BLOCK):
+            shape = (POINTS, min(FILTER_BLOCK, stop - first) * columns, 9)
+            packed_at, at = 9 * columns * first, columns * first
+            multiply(ONE_PRODUCT, *shape, flat, 0, 9, 1, taps, packed_at, filters, at, point, columns, 0, scratch)
+
+    parallel_for(run, rows, grain=1 << 8)
     return filters
 
 
-def _round_up(count: int, step: int) -> int:
-    return -(-count // step) * step
+def _map_back(sums: np.ndarray, n: int) -> np.ndarray:
+    """(chunks, 36, n filters and PAD) -> the gradient of the taps (9, n): G^T (sum over the chunks) G."""
+    n_chunks, _, point = sums.shape
+    dtype, columns = sums.dtype, tile_columns(sums.dtype)
+    taps = workspace.empty((9, n), dtype)
+    matrix = MAP_FILTER.T.astype(dtype).reshape(-1)  # (9, 36)
+    flat, taps_flat = sums.reshape(-1), taps.reshape(-1)
+
+    def run(start: int, stop: int) -> None:
+        packed, scratch = np.empty(POINTS * FILTER_BLOCK * columns, dtype), tile_scratch(dtype)
+        for panel in range(start, stop, FILTER_BLOCK):
+            panels, first = min(FILTER_BLOCK, stop - panel), panel * columns
+            width = min(panels * columns, n - first)
+            for chunk in range(n_chunks):
+                pack_rows(0, panels, flat, chunk * POINTS * point + first, point, POINTS, width, columns, packed)
+                shape, add = (9, width, POINTS), int(chunk > 0)
+                multiply(
+                    ONE_PRODUCT, *shape, matrix, 0, POINTS, 1, packed, 0, taps_flat, first, n, columns, add, scratch
+                )
+
+    parallel_for(run, -(-n // columns), grain=1 << 8)
+    return taps
+
+
+@jit_inline
+def _round_up(count, step):
+    return (count + step - 1) // step * step
 
 
 def _block_tiles(channels: int, dtype: np.dtype) -> int:
@@ -175,141 +224,91 @@ def _even_blocks(tiles: int, wanted: int) -> int:
 
 
 @jit
-def _filter_rows(start, stop, w, rows, n, row_stride, stride, tap_stride, columns, wide, filters):
-    """Rows start .. stop of all rows of all panels: U[p, panel, i, j] for j in the panel, zero from n on."""
-    point = filters.size // POINTS
-    taps = np.zeros(9 * columns, w.dtype)
-    for index in range(start, stop):
-        panel, i = index // rows, index % rows
-        first = panel * columns
-        width = min(columns, n - first)
-        if width < columns:
-            clear(taps, ZERO, taps.size)
-        at = i * row_stride + first * stride + (8 if tap_stride < 0 else 0)
-        for t in range(9):
-            for j in range(width):
-                taps[t * columns + j] = w[at + j * stride + t * tap_stride]
-        for j in range(0, columns, wide):
-            filter_tile(taps, j, 3 * columns, columns, filters, index * columns + j, 6 * point, point)
+def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, edge, scratch):
+    """Tiles start .. stop, a block at a time; `other` is U and `out` the pixels, or if `summing` dY and the sums dU."""
+    c = window[2]
+    c_out, wide, columns, block = sizes
+    c_v, c_m, c_sum = _round_up(c, wide), _round_up(c_out, columns), _round_up(c_out, wide)
+    v_point, m_point = v.size // POINTS, m.size // POINTS
+    for first in range(start, stop, block):
+        n_tiles = min(block, stop - first)
+        _map_inputs(first, n_tiles, x, window, c_v, wide, v, edge)
+        if summing:
+            _map_gradients(first, n_tiles, other, window, c_out, c_sum, wide, columns, m, edge)
+            batch, add = (POINTS_64, v_point, m_point, out.size // POINTS), ONE if first > start else ZERO
+            multiply(batch, c, c_out, n_tiles, v, ZERO, ONE, c_v, m, ZERO, out, ZERO, c_sum, columns, add, scratch)
+        else:
+            batch = (POINTS_64, v_point, other.size // POINTS, m_point)
+            multiply(batch, n_tiles, c_m, c, v, ZERO, c_v, ONE, other, ZERO, m, ZERO, c_m, columns, ZERO, scratch)
+            _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge)
+
+
+@jit_inline
+def _place(number, window):
+    """Image, row and column of the output where the tile with this number begins."""
+    down, across = (window[3] + 3) // 4, (window[4] + 3) // 4
+    image, rest = number // (down * across), number % (down * across)
+    return image, rest // across * 4, rest % across * 4
 
 
 @jit_inline
 def _find_tile(x, h, w, c, image, top, left, side, c_wide, edge):
-    """Where the side x side pixels from (top, left) on can be read in whole vectors: at this place of x, or if -1 in `edge`.
+    """Where the side x side pixels from (top, left) on can be read in whole vectors: an array, place, row and pixel strides.
 
-    They are copied there where they reach beyond the image (zeros), or the channels do not fill whole vectors.
+    They are copied to `edge` where they reach beyond the image (zeros), or the channels do not fill whole vectors.
     """
-    at = ((image * h + top) * w + left) * c
+    source, at, row, pixel = x, ((image * h + top) * w + left) * c, w * c, c
     if c != c_wide or top < 0 or left < 0 or top + side > h or left + side > w:
         clear(edge, ZERO, side * side * c_wide)
         for i in range(max(0, -top), min(side, h - top)):
             for j in range(max(0, -left), min(side, w - left)):
                 copy(x, at + (i * w + j) * c, edge, (i * side + j) * c_wide, c)
-        at = -1
-    return at
+        source, at, row, pixel = edge, ZERO, side * c_wide, c_wide
+    return source, at, row, pixel
 
 
-@jit
-def _transform_inputs(first, n_tiles, x, window, c_wide, wide, v, edge):
-    """V[p, t] = point p of the tile first + t."""
-    h, w, c, h_out, w_out, ph, pw = window
-    down, across = (h_out + 3) // 4, (w_out + 3) // 4
+@jit_inline
+def _map_inputs(first, n_tiles, x, window, c_wide, wide, v, edge):
+    """V[p, t] = point p of B^T d B for the tile d with number first + t."""
+    h, w, c, _, _, ph, pw = window
     point = v.size // POINTS
     for t in range(n_tiles):
-        image, rest = (first + t) // (down * across), (first + t) % (down * across)
-        top, left = rest // across * 4 - ph, rest % across * 4 - pw
-        at = _find_tile(x, h, w, c, image, top, left, 6, c_wide, edge)
-        if at < 0:
-            for j in range(0, c_wide, wide):
-                input_tile(edge, j, 6 * c_wide, c_wide, v, t * c_wide + j, 6 * point, point)
-        else:
-            for j in range(0, c_wide, wide):
-                input_tile(x, at + j, w * c, c, v, t * c_wide + j, 6 * point, point)
+        image, top, left = _place(first + t, window)
+        source, at, row, pixel = _find_tile(x, h, w, c, image, top - ph, left - pw, 6, c_wide, edge)
+        for j in range(0, c_wide, wide):
+            input_tile(source, at + j, row, pixel, v, t * c_wide + j, 6 * point, point)
 
 
-@jit
-def _convolve_blocks(start, stop, x, filters, bias, window, sizes, v, m, out, edge, scratch):
-    """Tiles start .. stop of the output, a block at a time."""
-    c = window[2]
-    c_out, wide, columns, block = sizes
-    c_v, c_m = (c + wide - 1) // wide * wide, (c_out + columns - 1) // columns * columns
-    v_point, m_point, filters_point = v.size // POINTS, m.size // POINTS, filters.size // POINTS
-    for first in range(start, stop, block):
-        n_tiles = min(block, stop - first)
-        _transform_inputs(first, n_tiles, x, window, c_v, wide, v, edge)
-        if bias.size > 0:
-            for t in range(n_tiles):
-                copy(bias, ZERO, m, BIAS_POINT * m_point + t * c_m, c_m)
-        for p in range(POINTS):
-            v_at, m_at, f_at = p * v_point, p * m_point, p * filters_point
-            add = ONE if bias.size > 0 and p == BIAS_POINT else ZERO
-            multiply(n_tiles, c_m, c, v, v_at, c_v, ONE, filters, f_at, m, m_at, c_m, columns, add, scratch)
-        _transform_outputs(first, n_tiles, m, window, c_out, c_m, wide, out, edge)
-
-
-@jit
-def _transform_outputs(first, n_tiles, m, window, c_out, c_m, wide, out, edge):
-    """The pixels of the tiles first .. first + n_tiles, from M[p, t]."""
+@jit_inline
+def _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge):
+    """The pixels of the tiles first .. first + n_tiles: A^T M A from M[p, t]."""
     _, _, _, h_out, w_out, _, _ = window
-    down, across = (h_out + 3) // 4, (w_out + 3) // 4
     point = m.size // POINTS
     for t in range(n_tiles):
-        image, rest = (first + t) // (down * across), (first + t) % (down * across)
-        top, left = rest // across * 4, rest % across * 4
+        image, top, left = _place(first + t, window)
         out_at = ((image * h_out + top) * w_out + left) * c_out
         height, width = min(4, h_out - top), min(4, w_out - left)
-        if height == 4 and width == 4 and c_out % wide == 0:
-            for j in range(0, c_out, wide):
-                output_tile(m, t * c_m + j, 6 * point, point, out, out_at + j, w_out * c_out, c_out)
-            continue
+        for j in range(bias.size):
+            m[BIAS_POINT * point + t * c_m + j] += bias[j]
+        whole = height == 4 and width == 4 and c_out % wide == 0
+        target, at = (out, out_at) if whole else (edge, ZERO)
+        row, pixel = (w_out * c_out, c_out) if whole else (4 * c_m, c_m)
         for j in range(0, c_out, wide):
-            output_tile(m, t * c_m + j, 6 * point, point, edge, j, 4 * c_m, c_m)
-        for i in range(height):
-            for j in range(width):
-                copy(edge, (i * 4 + j) * c_m, out, out_at + (i * w_out + j) * c_out, c_out)
+            output_tile(m, t * c_m + j, 6 * point, point, target, at + j, row, pixel)
+        if not whole:
+            for i in range(height):
+                for j in range(width):
+                    copy(edge, (i * 4 + j) * c_m, out, out_at + (i * w_out + j) * c_out, c_out)
 
 
-@jit
-def _sum_blocks(start, stop, x, grad, window, sizes, v, m, sums, edge, scratch):
-    """sums[p] = V[p]^T @ dM[p] over the tiles start .. stop; dM is written as the panels of a matrix product."""
-    _, _, c, h_out, w_out, _, _ = window
-    c_out, wide, columns, block = sizes
-    c_v, c_sum = (c + wide - 1) // wide * wide, (c_out + wide - 1) // wide * wide
-    down, across = (h_out + 3) // 4, (w_out + 3) // 4
-    v_point, m_point, sums_point = v.size // POINTS, m.size // POINTS, sums.size // POINTS
-    for first in range(start, stop, block):
-        n_tiles = min(block, stop - first)
-        _transform_inputs(first, n_tiles, x, window, c_v, wide, v, edge)
-        for t in range(n_tiles):
-            image, rest = (first + t) // (down * across), (first + t) % (down * across)
-            top, left = rest // across * 4, rest % across * 4
-            at = _find_tile(grad, h_out, w_out, c_out, image, top, left, 4, c_sum, edge)
-            for j in range(0, c_sum, wide):
-                m_at = (j // columns * n_tiles + t) * columns + j % columns
-                if at < 0:
-                    grad_tile(edge, j, 4 * c_sum, c_sum, m, m_at, 6 * m_point, m_point)
-                else:
-                    grad_tile(grad, at + j, w_out * c_out, c_out, m, m_at, 6 * m_point, m_point)
-        for p in range(POINTS):
-            v_at, m_at, s_at = p * v_point, p * m_point, p * sums_point
-            add = ONE if first > start else ZERO
-            multiply(c, c_out, n_tiles, v, v_at, ONE, c_v, m, m_at, sums, s_at, c_sum, columns, add, scratch)
-
-
-@jit
-def _collect_weights(start, stop, sums, wide, like, grad_weight):
-    """grad_weight[o, i] = G^T (sum of sums[chunk, :, i, o]) G for rows start .. stop of i; grad_weight (c_out * c_in, 9)."""
-    n_chunks, _, c_in, c_sum = sums.shape
-    c_out = grad_weight.shape[0] // c_in
-    flat = sums.reshape(-1)
-    point = c_in * c_sum
-    part = np.empty(9 * wide, like.dtype)
-    for i in range(start, stop):
-        for first in range(0, c_out, wide):
-            for chunk in range(n_chunks):
-                at = chunk * POINTS * point + i * c_sum + first
-                grad_filter_tile(flat, at, 6 * point, point, part, ZERO, 3 * wide, wide)
-                for j in range(min(wide, c_out - first)):
-                    target = grad_weight[(first + j) * c_in + i]
-                    for t in range(9):
-                        target[t] = part[t * wide + j] + (target[t] if chunk > 0 else 0)
+@jit_inline
+def _map_gradients(first, n_tiles, grad, window, c_out, c_wide, wide, columns, m, edge):
+    """dM[p, t] = point p of A dY A^T for the tile dY with number first + t, written as the panels of a matrix product."""
+    _, _, _, h_out, w_out, _, _ = window
+    point = m.size // POINTS
+    for t in range(n_tiles):
+        image, top, left = _place(first + t, window)
+        source, at, row, pixel = _find_tile(grad, h_out, w_out, c_out, image, top, left, 4, c_wide, edge)
+        for j in range(0, c_wide, wide):
+            m_at = (j // columns * n_tiles + t) * columns + j % columns
+            grad_tile(source, at + j, row, pixel, m, m_at, 6 * point, point)

@@ -7,7 +7,8 @@ is not positive lets no gradient through, so the record says that no tap won the
 norm's rule are sums over the winners alone; then one pass computes the gradient of each pixel from the pixel and from
 the windows that it won.
 
-The loops take a vector of channels at a time (``simd.py``); images of fewer channels go through the plain kernels.
+The loops take a vector of channels at a time (``simd.py``); images of fewer channels go through the plain kernels. They
+are in ``pool_quarters.py`` for 2x2 windows side by side and in ``pool_windows.py`` for all others.
 """
 
 import math
@@ -16,9 +17,9 @@ import numpy as np
 
 from .. import workspace
 from ..threads import parallel_for
+from . import pool_quarters, pool_windows
 from .activation import _flat, _memory_order, _relu, _shaped, relu_backward_input, relu_forward
 from .channels import (
-    TILE,
     channel_sums,
     fills_a_vector,
     gradient_factors,
@@ -36,7 +37,6 @@ from .matmul import matmul
 from .norm import batch_norm_backward_train, batch_norm_forward_train
 from .pooling import GRAIN, Pair, _grain, _output_shape, max_pool2d_backward_input, max_pool2d_forward
 from .random import philox_blocks, stream
-from .simd import VECTOR_BYTES, integer, load, load_integers, load_wide, number, store, where, widen
 
 
 def batch_norm_relu_forward_train(
@@ -95,9 +95,9 @@ def batch_norm_relu_max_pool2d_forward_train(
     shape = _output_shape(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     out, saved = empty_channels_last(shape, x.dtype), empty_channels_last(shape, record)
     window = (*kernel_size, *stride, *padding, *dilation)
-    parallel_for(
-        _pool_rows, shape[0] * shape[2], x_last, window, *constants, out, saved, grain=_grain(x_last, shape[2])
-    )
+    loops = pool_quarters if pool_quarters.fits(window, ceil_mode, *x.shape[2:]) else pool_windows
+    arguments = x_last, window, *constants, out, saved
+    parallel_for(loops.pool_rows, shape[0] * shape[2], *arguments, grain=_grain(x_last, shape[2]))
     return to_logical(out), to_logical(saved), *moments
 
 
@@ -123,11 +123,14 @@ def batch_norm_relu_max_pool2d_backward_train(
     window = (*kernel_size, *stride, *padding, *dilation)
     arrays = to_channels_last(grad_out), to_channels_last(saved), x_last, window, mean
     n, h_out = grad_out.shape[0], grad_out.shape[2]
-    sums = channel_sums(_sum_winners, n * h_out, *arrays, grain=_grain(x_last, h_out))
+    quarters = pool_quarters.fits(window, ceil_mode, *x.shape[2:])
+    loops = pool_quarters if quarters else pool_windows
+    sums = channel_sums(loops.sum_winners, n * h_out, *arrays, grain=_grain(x_last, h_out))
     m = x.size // x.shape[1]
     factors, grad_weight, grad_bias = gradient_factors(sums, m, weight, inv_std)
     grad_x = workspace.empty(x_last.shape, x.dtype)
-    parallel_for(_pool_gradient, n * x.shape[2], *arrays, *factors, grad_x, grain=_grain(x_last, x.shape[2]))
+    rows = h_out if quarters else x.shape[2]
+    parallel_for(loops.pool_gradient, n * rows, *arrays, *factors, grad_x, grain=_grain(x_last, rows))
     return to_logical(grad_x), grad_weight, grad_bias
 
 
@@ -198,138 +201,6 @@ def _rectified(fresh: np.ndarray) -> np.ndarray:
 
 def _scale(p: float, dtype: np.dtype) -> np.floating:
     return dtype.type(0 if p == 1 else 1 / (1 - p))
-
-
-@jit
-def _inside(origin, step, count, size):
-    """Which of origin, origin + step, ... (count of them) lie in 0 .. size - 1: from number first to before stop."""
-    first = 0 if origin >= 0 else (step - 1 - origin) // step
-    stop = count if origin + (count - 1) * step < size else (size - origin + step - 1) // step
-    return first, stop
-
-
-@jit
-def _pool_rows(start, stop, x, window, mean, slope, bias, out, saved):
-    """Rows start .. stop of all the rows of out (n, h_out, w_out, c)."""
-    kh, kw, sh, sw, ph, pw, dh, dw = window
-    _, h, w, _ = x.shape
-    _, h_out, w_out, c = out.shape
-    lanes, width = VECTOR_BYTES // x.itemsize, max(1, TILE // c)
-    for row in range(start, stop):
-        image, oy = row // h_out, row % h_out
-        top = oy * sh - ph
-        first_i, stop_i = _inside(top, dh, kh, h)
-        for tile in range(0, w_out, width):
-            for block in range(0, c, lanes):
-                j = min(block, c - lanes)
-                centre, factor, shift = load(mean, j), load(slope, j), load(bias, j)
-                zero, lowest, nobody = number(0, centre), number(-np.inf, centre), integer(kh * kw, centre)
-                for ox in range(tile, min(tile + width, w_out)):
-                    left = ox * sw - pw
-                    first_j, stop_j = _inside(left, dw, kw, w)
-                    best, winner = lowest, nobody
-                    for i in range(first_i, stop_i):
-                        line = ((image * h + top + i * dh) * w + left) * c + j
-                        for tap in range(first_j, stop_j):
-                            y = (load(x, line + tap * dw * c) - centre) * factor + shift
-                            wins = ~(y <= best) & (best == best)  # larger, or the first NaN
-                            best = where(wins, y, best)
-                            winner = where(wins, integer(i * kw + tap, centre), winner)
-                    at = (row * w_out + ox) * c + j
-                    store(saved, at, where(best <= zero, nobody, winner))
-                    if first_i < stop_i and first_j < stop_j:
-                        store(out, at, where(best <= zero, zero, best))
-                    else:  # a dilated window that lies around a tiny image: the largest of nothing
-                        store(out, at, lowest)
-
-
-@jit
-def _sum_winners(index, start, stop, grad, saved, x, window, mean, sums):
-    """sums[index] = sums over rows start .. stop of windows of grad and grad * (the x that won - mean)."""
-    kh, kw, sh, sw, ph, pw, dh, dw = window
-    _, h, w, _ = x.shape
-    _, h_out, w_out, c = grad.shape
-    lanes, width = VECTOR_BYTES // x.itemsize, max(1, TILE // c)
-    for row in range(start, stop):
-        image, oy = row // h_out, row % h_out
-        top = oy * sh - ph
-        first_i, stop_i = _inside(top, dh, kh, h)
-        for tile in range(0, w_out, width):
-            for block in range(0, c, lanes):
-                j = min(block, c - lanes)
-                centre = load(mean, j)
-                zero, nobody = number(0, centre), integer(kh * kw, centre)
-                at_g = 2 * index * sums.shape[2] + block
-                at_gd = at_g + sums.shape[2]
-                sum_g, sum_gd = load_wide(sums, at_g, centre), load_wide(sums, at_gd, centre)
-                for ox in range(tile, min(tile + width, w_out)):
-                    left = ox * sw - pw
-                    first_j, stop_j = _inside(left, dw, kw, w)
-                    at = (row * w_out + ox) * c + j
-                    winner = load_integers(saved, at, centre)
-                    value = centre
-                    for i in range(first_i, stop_i):
-                        line = ((image * h + top + i * dh) * w + left) * c + j
-                        for tap in range(first_j, stop_j):
-                            won = winner == integer(i * kw + tap, centre)
-                            value = where(won, load(x, line + tap * dw * c), value)
-                    g = widen(where(winner == nobody, zero, load(grad, at)))
-                    sum_g = sum_g + g
-                    sum_gd = sum_gd + g * widen(value - centre)
-                store(sums, at_g, sum_g)
-                store(sums, at_gd, sum_gd)
-
-
-@jit
-def _pool_gradient(start, stop, grad, saved, x, window, mean, slope, mean_grad, tilt, grad_x):
-    """Rows start .. stop of all the rows of grad_x (n, h, w, c): slope * (g - mean_grad - (x - mean) * tilt).
-
-    g is the sum of the gradients of the windows that the pixel won.
-    """
-    kh, kw, sh, sw, ph, pw, dh, dw = window
-    _, h, w, _ = x.shape
-    _, h_out, w_out, c = grad.shape
-    lanes, width = VECTOR_BYTES // x.itemsize, max(1, TILE // c)
-    n_above, above, above_tap = _windows_over(h, kh, sh, ph, dh, h_out)
-    n_across, across, across_tap = _windows_over(w, kw, sw, pw, dw, w_out)
-    for row in range(start, stop):
-        image, y = row // h, row % h
-        line, line_tap = (image * h_out + above[y * kh]) * w_out, above_tap[y * kh] * kw
-        for tile in range(0, w, width):
-            for block in range(0, c, lanes):
-                j = min(block, c - lanes)
-                centre, factor, shift, steep = load(mean, j), load(slope, j), load(mean_grad, j), load(tilt, j)
-                zero = number(0, centre)
-                for z in range(tile, min(tile + width, w)):
-                    if n_above[y] == 1 and n_across[z] == 1:  # by far the most frequent case, and as fast as can be
-                        place = (line + across[z * kw]) * c + j
-                        won = load_integers(saved, place, centre) == integer(line_tap + across_tap[z * kw], centre)
-                        g = where(won, load(grad, place), zero)
-                    else:
-                        g = zero
-                        for a in range(y * kh, y * kh + n_above[y]):
-                            for b in range(z * kw, z * kw + n_across[z]):
-                                place = ((image * h_out + above[a]) * w_out + across[b]) * c + j
-                                tap = integer(above_tap[a] * kw + across_tap[b], centre)
-                                won = load_integers(saved, place, centre) == tap
-                                g = g + where(won, load(grad, place), zero)
-                    at = (row * w + z) * c + j
-                    store(grad_x, at, factor * (g - shift - (load(x, at) - centre) * steep))
-
-
-@jit
-def _windows_over(size, count, stride, padding, dilation, n_out):
-    """Along one axis: how many windows see each place, and which with which tap, (size,) and twice (size * count,)."""
-    n_over = np.zeros(size, np.int64)
-    windows, taps = np.zeros(size * count, np.int64), np.zeros(size * count, np.int64)
-    for window in range(n_out):
-        for tap in range(count):
-            place = window * stride - padding + tap * dilation
-            if 0 <= place < size:
-                at = place * count + n_over[place]
-                windows[at], taps[at] = window, tap
-                n_over[place] += 1
-    return n_over, windows, taps
 
 
 @jit

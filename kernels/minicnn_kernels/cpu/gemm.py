@@ -8,19 +8,23 @@ scratch memory are all the same to it.
         for each tile of rows                its part of A, rows x KC, stays in the first-level cache
             for each panel                   one register tile
 
-Everything here is single-threaded and takes ranges of rows and panels; the callers (``matmul.py``, ``conv.py``) share
-these out.
+``multiply`` takes one product, or several of the same shape at equal distances in memory (Winograd's 36 points): it holds
+the unrolled tiles, which take longest of all to compile, so there is one of it.
+
+Everything here is single-threaded and takes ranges of rows and panels; the callers (``matmul.py``, the convolutions)
+share these out.
 """
 
 import numpy as np
 
 from .. import workspace
-from .jit import jit
+from .jit import ONE, ZERO, jit
 from .microkernel import SIMD, full_tile, low_tile, tile_columns
 
 KC = 384  # 14 rows x 384 x 4 bytes: 21 KB of the first-level cache
 ROWS = SIMD.rows
 FEW_ROWS = SIMD.few_rows
+ONE_PRODUCT = (ONE, ZERO, ZERO, ZERO)  # ``multiply``'s `batch` for a single product
 
 
 def n_panels(n: int, dtype: np.dtype) -> int:
@@ -73,41 +77,51 @@ def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):
 
 
 @jit
-def multiply(m, n, k, a, a_at, a_row, a_col, packed, packed_at, c, c_at, c_row, columns, accumulate, scratch):
-    """C = A @ B, or with accumulate = 1 C += A @ B: (m, k) @ (k, n) -> (m, n).
+def multiply(batch, m, n, k, a, a_at, a_row, a_col, packed, packed_at, c, c_at, c_row, columns, accumulate, scratch):
+    """C = A @ B, or with accumulate = 1 C += A @ B: (m, k) @ (k, n) -> (m, n), for each product of a batch.
 
     A[i, p] = a[a_at + i * a_row + p * a_col]; C[i, j] = c[c_at + i * c_row + j]; B's panels start at packed[packed_at].
+    `batch` is how many products there are, and how far the next one's A, B and C lie behind.
     """
-    if k == 0 and accumulate == 0:
-        for i in range(m):
-            for j in range(n):
-                c[c_at + i * c_row + j] = 0
-    for p in range(0, k, KC):
-        depth = min(KC, k - p)
-        add = accumulate > 0 or p > 0
-        i = 0
-        while i < m:
-            # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.
-            low = (m - i + FEW_ROWS - 1) // FEW_ROWS * FEW_ROWS < ROWS
-            height = min(m - i, FEW_ROWS if low else ROWS)
-            a_here = a_at + i * a_row + p * a_col
-            for first in range(0, n, columns):
-                b_here = packed_at + first * k + p * columns
-                c_here = c_at + i * c_row + first
-                width = min(columns, n - first)
-                # A tile is always stored whole: at the right edge into scratch memory, from which its columns are copied.
-                whole = width == columns
-                target = c if whole else scratch
-                at = c_here if whole else 0
-                row = c_row if whole else columns
-                if low:
-                    low_tile(a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole)
-                else:
-                    full_tile(a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole)
-                if not whole:
-                    for r in range(height):
-                        edge = c[c_here + r * c_row : c_here + r * c_row + width]
-                        part = scratch[r * columns : r * columns + width]
-                        for j in range(width):
-                            edge[j] = edge[j] + part[j] if add else part[j]
-            i += height
+    count, a_step, packed_step, c_step = batch
+    for product in range(count):
+        a_first, packed_first, c_first = (
+            a_at + product * a_step,
+            packed_at + product * packed_step,
+            c_at + product * c_step,
+        )
+        if k == 0 and accumulate == 0:
+            for i in range(m):
+                for j in range(n):
+                    c[c_first + i * c_row + j] = 0
+        for p in range(0, k, KC):
+            depth = min(KC, k - p)
+            add = accumulate > 0 or p > 0
+            i = 0
+            while i < m:
+                # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.
+                low = (m - i + FEW_ROWS - 1) // FEW_ROWS * FEW_ROWS < ROWS
+                height = min(m - i, FEW_ROWS if low else ROWS)
+                a_here = a_first + i * a_row + p * a_col
+                for first in range(0, n, columns):
+                    b_here = packed_first + first * k + p * columns
+                    c_here = c_first + i * c_row + first
+                    width = min(columns, n - first)
+                    # A tile is always stored whole: at the right edge into scratch memory; its columns are copied.
+                    whole = width == columns
+                    target = c if whole else scratch
+                    at = c_here if whole else 0
+                    row = c_row if whole else columns
+                    if low:
+                        low_tile(a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole)
+                    else:
+                        full_tile(
+                            a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole
+                        )
+                    if not whole:
+                        for r in range(height):
+                            edge = c[c_here + r * c_row : c_here + r * c_row + width]
+                            part = scratch[r * columns : r * columns + width]
+                            for j in range(width):
+                                edge[j] = edge[j] + part[j] if add else part[j]
+                i += height

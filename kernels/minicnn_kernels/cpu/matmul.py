@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import workspace
 from ..threads import get_num_threads, parallel_for
-from .gemm import ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
+from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
 from .jit import jit
 from .layout import contiguous, transpose_into
 from .microkernel import tile_columns
@@ -74,7 +74,7 @@ def _packed(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         else:
             left, right = start * columns, min(stop * columns, n)
             part, a_at, b_at, c_at = (m, right - left), 0, left * k, left
-        multiply(*part, k, a_flat, a_at, a_row, a_col, packed, b_at, c_flat, c_at, n, columns, 0, scratch)
+        multiply(ONE_PRODUCT, *part, k, a_flat, a_at, a_row, a_col, packed, b_at, c_flat, c_at, n, columns, 0, scratch)
 
     if by_rows:
         parallel_for(run, tiles, grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * n)))

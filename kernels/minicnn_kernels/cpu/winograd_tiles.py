@@ -8,8 +8,8 @@ Convolutional Neural Networks", arXiv 1509.09308, section 4.1 for the form, 4.3 
     y = A^T [(G g) * (B^T d)]              6 inputs d, 3 taps g -> 4 outputs y;  * multiplies element by element  (eq. 6)
     Y = A^T [(G g G^T) * (B^T d B)] A      nested with itself: 6x6 inputs, 3x3 taps -> 4x4 outputs, 36 products (eq. 8)
 
-The three matrices are below; each map also stands as a function of plain numbers, written out with the sums that its
-rows share, and the test holds one against the other. `A` and `G` transposed serve the gradient of the weights.
+The three matrices are below; the maps of images also stand as functions of plain numbers, written out with the sums that
+their rows share, and the test holds one against the other. (Filters are few: their map is left to a matrix product.)
 ``conv_winograd.py`` uses them; ``tile_map`` turns a function into vector instructions, and need not be read.
 """
 
@@ -68,13 +68,6 @@ def apply_b_t(d0: Any, d1: Any, d2: Any, d3: Any, d4: Any, d5: Any) -> Sequence[
     )
 
 
-def apply_g(g0: Any, g1: Any, g2: Any) -> Sequence[Any]:
-    """G g."""
-    even_1, odd_1 = (-1 / 6) * (g0 + g2), (1 / 6) * g1
-    even_2, odd_2 = (1 / 24) * g0 + (1 / 6) * g2, (1 / 12) * g1
-    return (1 / 4) * g0, even_1 - odd_1, even_1 + odd_1, even_2 + odd_2, even_2 - odd_2, g2
-
-
 def apply_a_t(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any) -> Sequence[Any]:
     """A^T m."""
     sum_1, difference_1 = m1 + m2, m1 - m2
@@ -92,17 +85,6 @@ def apply_a(y0: Any, y1: Any, y2: Any, y3: Any) -> Sequence[Any]:
     even_1, odd_1 = y0 + y2, y1 + y3
     even_2, odd_2 = y0 + 4 * y2, 2 * y1 + 8 * y3
     return y0, even_1 + odd_1, even_1 - odd_1, even_2 + odd_2, even_2 - odd_2, y3
-
-
-def apply_g_t(s0: Any, s1: Any, s2: Any, s3: Any, s4: Any, s5: Any) -> Sequence[Any]:
-    """G^T s: the transpose of ``apply_g``."""
-    sum_1, difference_1 = (1 / 6) * (s1 + s2), (1 / 6) * (s2 - s1)
-    sum_2, difference_2 = s3 + s4, s3 - s4
-    return (
-        (1 / 4) * s0 - sum_1 + (1 / 24) * sum_2,
-        difference_1 + (1 / 12) * difference_2,
-        (1 / 6) * sum_2 - sum_1 + s5,
-    )
 
 
 def lanes(dtype: np.dtype) -> int:
@@ -193,7 +175,5 @@ class _Lanes:
 
 
 input_tile = tile_map(apply_b_t, 6)  # B^T d B: 6x6 -> 6x6
-filter_tile = tile_map(apply_g, 3)  # G g G^T: 3x3 -> 6x6
 output_tile = tile_map(apply_a_t, 6)  # A^T m A: 6x6 -> 4x4
 grad_tile = tile_map(apply_a, 4)  # A y A^T: 4x4 -> 6x6
-grad_filter_tile = tile_map(apply_g_t, 6)  # G^T s G: 6x6 -> 3x3
