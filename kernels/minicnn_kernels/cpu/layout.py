@@ -12,8 +12,9 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_for
 from .jit import jit
+from .simd import VECTOR_BYTES, lanes
+from .transpose_tile import transpose_tile
 
-BLOCK = 16  # a block of 16 x 16 numbers: each cache line that is touched is used whole
 GRAIN = 1 << 15  # numbers below which a second thread does not pay
 
 
@@ -50,7 +51,7 @@ def to_logical(x: np.ndarray) -> np.ndarray:
 
 
 def transposed(x: np.ndarray) -> np.ndarray:
-    """(batch, rows, columns) -> (batch, columns, rows), a copy (by blocks: powers of two between rows do not hurt)."""
+    """(batch, rows, columns) -> (batch, columns, rows), a copy, made square by square."""
     x = contiguous(x)
     out = workspace.empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
     transpose_into(x, out)
@@ -60,24 +61,28 @@ def transposed(x: np.ndarray) -> np.ndarray:
 def transpose_into(x: np.ndarray, out: np.ndarray) -> None:
     """The same into `out`; both contiguous."""
     batch, rows, columns = x.shape
-    strips = -(-columns // BLOCK)
-    grain = max(1, GRAIN // max(1, rows * BLOCK))
+    strips = -(-columns // lanes(x.dtype))
+    grain = max(1, GRAIN // max(1, rows * lanes(x.dtype)))
     parallel_for(_transpose, batch * strips, x.reshape(-1), rows, columns, out.reshape(-1), grain=grain)
 
 
 @jit
 def _transpose(start, stop, x, rows, columns, out):
-    """Strips of BLOCK columns become BLOCK rows of the result; strip s belongs to matrix s // (strips a matrix)."""
-    strips = (columns + BLOCK - 1) // BLOCK
+    """Strips of columns, as wide as a vector, become rows of the result; strip s belongs to matrix s // (strips a matrix).
+
+    Where vectors do not divide a side, the last square overlaps the one before.
+    """
+    size = VECTOR_BYTES // x.itemsize
+    strips = (columns + size - 1) // size
     for strip in range(start, stop):
         matrix = strip // strips * rows * columns
-        first = strip % strips * BLOCK
-        width = min(BLOCK, columns - first)
-        for block in range(0, rows, BLOCK):
-            height = min(BLOCK, rows - block)
-            for j in range(width):
-                at = matrix + (first + j) * rows + block
-                target = out[at : at + height]
-                source = x[matrix + block * columns + first + j :]
-                for i in range(height):
-                    target[i] = source[i * columns]
+        first = strip % strips * size
+        if rows >= size and columns >= size:
+            left = min(first, columns - size)
+            for block in range(0, rows, size):
+                top = min(block, rows - size)
+                transpose_tile(x, matrix + top * columns + left, columns, out, matrix + left * rows + top, rows)
+        else:
+            for j in range(first, min(first + size, columns)):
+                for i in range(rows):
+                    out[matrix + j * rows + i] = x[matrix + i * columns + j]

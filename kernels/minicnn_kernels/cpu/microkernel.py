@@ -24,6 +24,8 @@ from numba.extending import intrinsic
 from .jit import DISABLED
 
 VECTORS = 2
+# Steps of k. A transposed A has its numbers for the next steps in other pages of memory, where no processor looks by itself.
+PREFETCH = 32
 
 
 class Simd(NamedTuple):
@@ -98,7 +100,7 @@ def _tile_product(rows: int) -> Callable[..., None]:
                 return builder.mul(step, a_col)
 
             factors = (a_start, row_at, step_at, b_start, b_row)
-            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate)
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, PREFETCH)
             return context.get_dummy_value()
 
         return signature, generate
@@ -170,6 +172,15 @@ def _vector_type(context: Any, number: Any) -> ir.VectorType:
     return ir.VectorType(context.get_value_type(number), SIMD.vector_bytes // (number.bitwidth // 8))
 
 
+def _prefetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:
+    """Ask for a cache line; what lies outside an array may be asked for, too."""
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+    for_reading, keep, data = flag(0), flag(3), flag(1)
+    builder.call(function, [builder.bitcast(pointer, byte), for_reading, keep, data])
+
+
 def _emit(
     builder: ir.IRBuilder,
     vector: ir.VectorType,
@@ -178,11 +189,12 @@ def _emit(
     k: ir.Value,
     n_rows: ir.Value,
     accumulate: ir.Value,
+    prefetch: int = 0,
 ) -> None:
     """Emit the loop over k and the stores.
 
     factors: A's start, the offset of each row and, given a step, of its column; B's start and row stride.
-    c: start, row stride.
+    c: start, row stride. prefetch: how many steps ahead to ask for A's numbers, or 0.
     """
     a_start, row_offsets, step_offset, b, b_row = factors
     rows = len(row_offsets)
@@ -221,6 +233,10 @@ def _emit(
 
     builder.position_at_end(body)
     b_values = [builder.load(place, align=align) for place in vectors_at(b_now)]
+    if prefetch:
+        ahead = step_offset(builder.add(step, number(prefetch)))
+        for row_start in (row_starts[0], row_starts[-1]):
+            _prefetch(builder, builder.gep(row_start, [ahead]))
     new_sums = []
     for i in range(rows):
         value = builder.load(builder.gep(row_starts[i], [here]), align=align)

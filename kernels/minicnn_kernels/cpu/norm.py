@@ -1,15 +1,15 @@
 """Batch normalisation of a matrix (pixels, channels): two passes forward, two backward (maths: ``reference/norm.py``).
 
-All sums are float64, one row of accumulators a thread, added in the order of the threads. Mean and variance come from
-one pass over x, as sums of d and d * d with d = x - x0, x0 being the channel's first pixel. Subtracting in the end
-can cost no more than a factor of the number of values N, because x0 is one of them: (x0 - mean)**2 <= N * var. In
-float64 that leaves all of float32.
+All sums are float64, one row of accumulators a thread, added in the order of the threads. Where the channels fill a vector,
+the passes are those of ``channels.py``, which also says how mean and variance come from one pass; the loops here are the
+same, number by number, for fewer channels.
 """
 
 import numpy as np
 
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
+from . import channels
 from .jit import jit
 from .layout import to_channels_last, to_logical
 
@@ -21,10 +21,12 @@ def batch_norm_forward_train(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """x (n, c, *spatial), weight and bias (c,) or None -> out like x; mean, biased var and inv_std (c,)."""
     x_last, rows = _rows(x)
-    first = rows[0].copy()
-    sum_d, sum_dd = _channel_sums(_sum_shifted, rows, rows, first) / rows.shape[0]  # (2, c)
-    mean = first + sum_d
-    var = np.maximum(sum_dd - sum_d * sum_d, 0)
+    if channels.fills_a_vector(x):
+        mean, var = channels.statistics(rows)
+    else:
+        first = rows[0].copy()
+        sum_d, sum_dd = _channel_sums(_sum_shifted, rows, rows, first) / rows.shape[0]  # (2, c)
+        mean, var = first + sum_d, np.maximum(sum_dd - sum_d * sum_d, 0)
     inv_std = 1 / np.sqrt(var + eps)
     out = _affine(x_last, mean, inv_std if weight is None else inv_std * weight, bias)
     return out, mean.astype(x.dtype), var.astype(x.dtype), inv_std.astype(x.dtype)
@@ -50,26 +52,15 @@ def batch_norm_backward_train(
     """grad_out and x (n, c, *spatial), the rest (c,) -> grad_x like x, grad_weight (c,), grad_bias (c,)."""
     x_last, rows = _rows(x)
     _, grad_rows = _rows(grad_out)
-    wide_std = inv_std.astype(np.float64)
-    sum_g, sum_gd = _channel_sums(_sum_gradients, grad_rows, rows, mean)  # (c,), (c,) with d = x - mean
-    m = rows.shape[0]
-    # slope * (g - mean(g) - x_hat * mean(g * x_hat)), with x_hat = d * inv_std
-    factors = [
-        values.astype(x.dtype)
-        for values in (wide_std if weight is None else wide_std * weight, sum_g / m, sum_gd / m * wide_std * wide_std)
-    ]
-    grad_x = workspace.empty(x_last.shape, x_last.dtype)
-    parallel_for(
-        _input_gradient,
-        m,
-        grad_rows,
-        rows,
-        np.ascontiguousarray(mean),
-        *factors,
-        grad_x.reshape(rows.shape),
-        grain=_grain(rows),
-    )
-    return to_logical(grad_x), (sum_gd * wide_std).astype(x.dtype), sum_g.astype(x.dtype)
+    sums = _gradient_sums(grad_rows, rows, mean)
+    factors, grad_weight, grad_bias = channels.gradient_factors(sums, rows.shape[0], weight, inv_std)
+    mean = np.ascontiguousarray(mean)
+    if channels.fills_a_vector(x):
+        grad_x = channels.input_gradient(grad_rows, None, rows, mean, factors)
+    else:
+        grad_x = workspace.empty(rows.shape, rows.dtype)
+        parallel_for(_input_gradient, rows.shape[0], grad_rows, rows, mean, *factors, grad_x, grain=_grain(rows))
+    return to_logical(grad_x.reshape(x_last.shape)), grad_weight, grad_bias
 
 
 def batch_norm_backward_eval(
@@ -77,7 +68,7 @@ def batch_norm_backward_eval(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """grad_out and x (n, c, *spatial), the rest (c,) -> grad_x like x, grad_weight (c,), grad_bias (c,)."""
     grad_last, grad_rows = _rows(grad_out)
-    sum_g, sum_gd = _channel_sums(_sum_gradients, grad_rows, _rows(x)[1], mean)
+    sum_g, sum_gd = _gradient_sums(grad_rows, _rows(x)[1], mean)
     grad_x = _affine(grad_last, np.zeros_like(mean), inv_std if weight is None else inv_std * weight, None)
     return grad_x, (sum_gd * inv_std).astype(x.dtype), sum_g.astype(x.dtype)
 
@@ -92,6 +83,13 @@ def _grain(rows: np.ndarray) -> int:
     return max(1, GRAIN // max(1, rows.shape[1]))
 
 
+def _gradient_sums(grad: np.ndarray, rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Sums of grad and of grad * (rows - mean), (2, c) float64."""
+    if channels.fills_a_vector(rows):
+        return channels.gradient_sums(grad, None, rows, np.ascontiguousarray(mean))
+    return _channel_sums(_sum_gradients, grad, rows, mean)
+
+
 def _channel_sums(kernel, a: np.ndarray, b: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Two sums a channel, (2, c) float64, over chunks of rows in parallel."""
     chunks = split(a.shape[0], _grain(a))
@@ -103,15 +101,18 @@ def _channel_sums(kernel, a: np.ndarray, b: np.ndarray, centre: np.ndarray) -> n
 def _affine(x_last: np.ndarray, mean: np.ndarray, slope: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """(n, *spatial, c) -> logical (n, c, *spatial): slope * (x - mean) + bias."""
     c = x_last.shape[-1]
-    out = workspace.empty(x_last.shape, x_last.dtype)
     rows = x_last.reshape(x_last.size // max(1, c), c)
     constants = [
-        mean.astype(out.dtype),
-        slope.astype(out.dtype),
-        np.zeros(c, out.dtype) if bias is None else bias.astype(out.dtype),
+        mean.astype(rows.dtype),
+        slope.astype(rows.dtype),
+        np.zeros(c, rows.dtype) if bias is None else bias.astype(rows.dtype),
     ]
-    parallel_for(_scale_rows, rows.shape[0], rows, *constants, out.reshape(rows.shape), grain=_grain(rows))
-    return to_logical(out)
+    if channels.fills_a_vector(rows):
+        out = channels.scale(rows, *constants, rectify=False)
+    else:
+        out = workspace.empty(rows.shape, rows.dtype)
+        parallel_for(_scale_rows, rows.shape[0], rows, *constants, out, grain=_grain(rows))
+    return to_logical(out.reshape(x_last.shape))
 
 
 @jit
