@@ -105,7 +105,7 @@ def pool_gradient(start, stop, grad, saved, x, window, mean, slope, mean_grad, t
                         kept = where(winner == integer(tap, centre), g, zero)
                         store(grad_x, here, factor * (kept - shift - (load(x, here) - centre) * steep))
         if w % 2 > 0:
-            _no_window(line * w + w - 1, w, 2, x, mean, slope, mean_grad, tilt, grad_x)
+            _no_window(line * w + w - 1, w, ONE + ONE, x, mean, slope, mean_grad, tilt, grad_x)
         if h % 2 > 0 and oy == h_out - 1:
             _no_window((line + 2) * w, ONE, w, x, mean, slope, mean_grad, tilt, grad_x)
 
