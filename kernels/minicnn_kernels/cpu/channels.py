@@ -22,6 +22,7 @@ from .jit import jit
 from .simd import VECTOR_BYTES, lanes, load, load_wide, number, store, where, widen
 
 GRAIN = 1 << 15  # numbers below which another thread does not pay
+APART = 16  # numbers between two threads' accumulators: in one cache line, each write would wait for the other thread's
 TILE = 1 << 8  # numbers that a tile holds: more, and memory is no longer read and written in order, which is slow
 
 
@@ -35,6 +36,11 @@ def statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first = rows[0].copy()
     sum_d, sum_dd = channel_sums(_sum_shifted, rows.shape[0], rows, first, grain=_grain(rows)) / rows.shape[0]
     return first + sum_d, np.maximum(sum_dd - sum_d * sum_d, 0)
+
+
+def sums(rows: np.ndarray) -> np.ndarray:
+    """rows (pixels, c) -> their sum (c,), float64."""
+    return channel_sums(_sum_shifted, rows.shape[0], rows, np.zeros(rows.shape[1], rows.dtype), grain=_grain(rows))[0]
 
 
 def scale(rows: np.ndarray, mean: np.ndarray, slope: np.ndarray, bias: np.ndarray, rectify: bool) -> np.ndarray:
@@ -87,11 +93,12 @@ def channel_sums(kernel: Callable[..., Any], n_items: int, a: np.ndarray, *args:
     the one before: these are dropped here.
     """
     c, size = a.shape[-1], lanes(a.dtype)
-    chunks = split(n_items, grain)
-    sums = np.zeros((len(chunks), 2, -(-c // size) * size))
-    parallel_chunks(kernel, chunks, a, *args, sums)
+    chunks, blocks = split(n_items, grain), -(-c // size)
+    partial = np.zeros((len(chunks), 2, blocks * size + APART))
+    parallel_chunks(kernel, chunks, a, *args, partial)
+    total = partial.sum(axis=0)[:, : blocks * size]  # (chunks, 2, blocks * lanes + APART) -> (2, blocks * lanes)
     repeated = slice(c - c % size, c - c % size + -c % size)
-    return np.delete(sums.sum(axis=0), repeated, axis=1)  # (chunks, 2, blocks * lanes) -> (2, c)
+    return np.delete(total, repeated, axis=1) if c % size else total
 
 
 def _grain(rows: np.ndarray) -> int:

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from ..threads import parallel_chunks, split
-from . import conv_depthwise, conv_direct, conv_im2col, conv_winograd
+from . import channels, conv_depthwise, conv_direct, conv_im2col, conv_winograd
 from .conv_choice import choose, is_depthwise
 from .jit import jit
 from .layout import to_channels_last
@@ -70,10 +70,12 @@ def conv2d_backward_bias(grad_out: np.ndarray) -> np.ndarray:
     grad = to_channels_last(grad_out)
     c_out = grad.shape[3]
     grad = grad.reshape(grad.size // c_out, c_out)  # (n, h_out, w_out, c_out) -> (pixels, c_out)
+    if channels.fills_a_vector(grad):
+        return channels.sums(grad).astype(grad_out.dtype)
     chunks = split(grad.shape[0], grain=max(1, (1 << 16) // c_out))
-    sums = np.zeros((max(1, len(chunks)), c_out))
+    sums = np.zeros((max(1, len(chunks)), c_out + channels.APART))
     parallel_chunks(_sum_rows, chunks, grad, sums)
-    return sums.sum(axis=0).astype(grad_out.dtype)  # (chunks, c_out) -> (c_out,)
+    return sums.sum(axis=0)[:c_out].astype(grad_out.dtype)  # (chunks, c_out and more) -> (c_out,)
 
 
 def _module(
@@ -95,7 +97,7 @@ def _module(
 @jit
 def _sum_rows(index, start, stop, rows, sums):
     """sums[index] = rows[start:stop].sum(axis=0)"""
-    total = sums[index]
+    total = sums[index, : rows.shape[1]]
     for p in range(start, stop):
         row = rows[p]
         for j in range(total.size):
