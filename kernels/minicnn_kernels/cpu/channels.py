@@ -96,7 +96,7 @@ def channel_sums(kernel: Callable[..., Any], n_items: int, a: np.ndarray, *args:
     chunks, blocks = split(n_items, grain), -(-c // size)
     partial = np.zeros((len(chunks), 2, blocks * size + APART))
     parallel_chunks(kernel, chunks, a, *args, partial)
-    total = partial.sum(axis=0)[:, : blocks * size]  # (chunks, 2, blocks * lanes + APART) -> (2, blocks * lanes)
+    total = partial.sum(axis=0)[:, : blocks * size]
     repeated = slice(c - c % size, c - c % size + -c % size)
     return np.delete(total, repeated, axis=1) if c % size else total
 

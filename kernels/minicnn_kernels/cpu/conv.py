@@ -75,7 +75,7 @@ def conv2d_backward_bias(grad_out: np.ndarray) -> np.ndarray:
     chunks = split(grad.shape[0], grain=max(1, (1 << 16) // c_out))
     sums = np.zeros((max(1, len(chunks)), c_out + channels.APART))
     parallel_chunks(_sum_rows, chunks, grad, sums)
-    return sums.sum(axis=0)[:c_out].astype(grad_out.dtype)  # (chunks, c_out and more) -> (c_out,)
+    return sums.sum(axis=0)[:c_out].astype(grad_out.dtype)
 
 
 def _module(

@@ -184,7 +184,7 @@ def _map_filters(taps: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _map_back(sums: np.ndarray, n: int) -> np.ndarray:
-    """(chunks, 36, n filters and PAD) -> the gradient of the taps (9, n): G^T (sum over the chunks) G."""
+    """36 points of n filters and PAD, for each chunk -> the gradient of their 9 taps: G^T (sum over the chunks) G."""
     n_chunks, _, point = sums.shape
     dtype, columns = sums.dtype, tile_columns(sums.dtype)
     taps = workspace.empty((9, n), dtype)

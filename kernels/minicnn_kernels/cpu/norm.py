@@ -102,11 +102,8 @@ def _affine(x_last: np.ndarray, mean: np.ndarray, slope: np.ndarray, bias: np.nd
     """(n, *spatial, c) -> logical (n, c, *spatial): slope * (x - mean) + bias."""
     c = x_last.shape[-1]
     rows = x_last.reshape(x_last.size // max(1, c), c)
-    constants = [
-        mean.astype(rows.dtype),
-        slope.astype(rows.dtype),
-        np.zeros(c, rows.dtype) if bias is None else bias.astype(rows.dtype),
-    ]
+    shift = np.zeros(c, rows.dtype) if bias is None else bias.astype(rows.dtype)
+    constants = mean.astype(rows.dtype), slope.astype(rows.dtype), shift
     if channels.fills_a_vector(rows):
         out = channels.scale(rows, *constants, rectify=False)
     else:
