@@ -123,9 +123,11 @@ def _jax(shape: Shape, part: str) -> Call:
 
     from .jax_layers import conv
 
-    x, weight, grad = arrays(*shape.operands)
-    x, grad = (jax.numpy.asarray(a.transpose(0, 2, 3, 1)) for a in (x, grad))
-    weight = jax.numpy.asarray(weight.transpose(2, 3, 1, 0))
+    # (n, c, h, w) -> (n, h, w, c), and (c_out, c_in, kh, kw) -> (kh, kw, c_in, c_out)
+    orders = (0, 2, 3, 1), (2, 3, 1, 0), (0, 2, 3, 1)
+    x, weight, grad = (
+        jax.numpy.asarray(a.transpose(order)) for a, order in zip(arrays(*shape.operands), orders, strict=True)
+    )
     window = shape.stride, shape.padding, shape.groups
     bias = jax.numpy.zeros(shape.c_out)
     # What is given as an argument is not folded into a constant; the forward pass that a transpose needs not is left out.

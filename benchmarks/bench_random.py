@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .case import JAX, MINICNN, TORCH, Call, Case, Setting
+from .case import JAX, MINICNN, TORCH, Call, Case, Maker, Setting
 
 
 def cases(setting: Setting) -> Iterator[Case]:
@@ -38,5 +38,5 @@ def cases(setting: Setting) -> Iterator[Case]:
             key = jax.random.key(0)
             return lambda: jax.block_until_ready(bits(key))
 
-        peers = {MINICNN: minicnn, "numpy": numpy, TORCH: torch, JAX: jax}
+        peers: dict[str, Maker] = {MINICNN: minicnn, "numpy": numpy, TORCH: torch, JAX: jax}
         yield Case(f"{n:,} words of 32 bits", peers, bytes=4 * n)

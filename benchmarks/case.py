@@ -10,7 +10,7 @@ import importlib.util
 import itertools
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ class Case:
     """
 
     name: str
-    peers: dict[str, Maker]
+    peers: Mapping[str, Maker]
     flops: float = 0
     bytes: float = 0
     operands: int = 0
@@ -66,7 +66,7 @@ class ProcessCase:
 
     name: str
     unit: str
-    peers: dict[str, Callable[[], float]]
+    peers: Mapping[str, Callable[[], float]]
     rounds: int = 3
     flops: float = field(default=0, init=False)
     bytes: float = field(default=0, init=False)

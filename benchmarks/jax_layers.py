@@ -102,7 +102,8 @@ def normalised(
     running = jnp.zeros(c), jnp.ones(c)
 
     def function(parameters: Any, x: Array) -> Any:
-        y, moved = batch_norm(x, *parameters, running)
+        weight, bias = parameters
+        y, moved = batch_norm(x, weight, bias, running)
         return after(y), moved
 
     return (jnp.ones(c), jnp.zeros(c)), function

@@ -71,7 +71,8 @@ def module_peers(
     def jitted() -> Any:
         import jax
 
-        parameters, function = jax_layer() if jax_layer else (None, None)
+        assert jax_layer is not None
+        parameters, function = jax_layer()
 
         @jax.jit
         def run(parameters: Any, x: Any, grad: Any) -> Any:

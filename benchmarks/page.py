@@ -21,7 +21,7 @@ def page(documents: dict[str, dict[str, Any]], rows: Sequence[Row], headlines: d
 
 def where(documents: Any) -> str:
     """Date, machine and versions; several, if they differ."""
-    told = {}
+    told: dict[str, None] = {}
     for document in documents:
         machine, libraries = document["machine"], document["versions"]
         text = f"{document['date']}: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
