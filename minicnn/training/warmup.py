@@ -27,6 +27,7 @@ from ..nn import (
     Conv2d,
     Dropout,
     Flatten,
+    Identity,
     Linear,
     LogSoftmax,
     MaxPool2d,
@@ -199,6 +200,17 @@ def _noise(n: int, dtype: DType, shape: tuple[int, ...] = IMAGE) -> Tensor:
     return mc.randn(n, *shape, dtype=dtype, generator=Generator().manual_seed(0))
 
 
+class _Residual(Module):
+    """A convolution beside which its input goes round."""
+
+    def __init__(self, norm: Module):
+        super().__init__()
+        self.conv, self.norm = Conv2d(16, 16, 3, padding=1), norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)) + x)
+
+
 def _layer_jobs(dtype: DType) -> Iterator[Job]:
     """Chains of layers that together call every kernel, and the updates that the ready-made recipes leave out."""
     chains: dict[str, tuple[tuple[int, ...], list[Module]]] = {
@@ -221,6 +233,7 @@ def _layer_jobs(dtype: DType) -> Iterator[Job]:
         ),
         "depthwise convolutions": ((16, 9, 9), [Conv2d(16, 16, 3, groups=16), Conv2d(16, 16, 3, 2, groups=16)]),
         "pooling": ((4, 13, 13), [MaxPool2d(3, 2, 1), AvgPool2d(3, 2, 1), BatchNorm2d(4), ReLU(), MaxPool2d(3, 2)]),
+        "residual blocks": ((16, 9, 9), [_Residual(BatchNorm2d(16)), _Residual(Identity())]),
         "layers on vectors": (
             (40,),
             [
