@@ -67,10 +67,12 @@ def caption(runs: Iterable[dict[str, Any]]) -> str:
             loudest = max(loudest, found["compute"], found["memory"])
             if found["noisy"]:
                 noisy.append(f"{run['case']} ({run['threads']} threads, {found['attempts']} attempts)")
-    lines = [
-        f"Peaks measured with {threads} thread{'s' * (threads > 1)}: {p['gflops']:.0f} GFLOP/s, {p['gbs']:.1f} GB/s (copy)."
-        for threads, p in peaks.items()
-    ]
+    lines = []
+    for threads, p in peaks.items():
+        plural = "s" * (threads > 1)
+        lines.append(
+            f"Peaks measured with {threads} thread{plural}: {p['gflops']:.0f} GFLOP/s, {p['gbs']:.1f} GB/s from memory."
+        )
     if peaks:
         lines.append(
             f"The reference loop's spread was at most {100 * loudest:.0f} % (noisy above {100 * LIMIT:.0f} %)."

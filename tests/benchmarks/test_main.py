@@ -38,7 +38,7 @@ def test_unknown_bench(capsys):
 def test_choice():
     assert list(chosen(parse([]))) == list(BENCHES)
     assert chosen(parse(["conv", "--only", "1x1"])) == {"conv": ("1x1",)}
-    assert set(chosen(parse(["targets"]))) == {"train_step", "resnet_block", "memory", "conv", "fused"}
+    assert set(chosen(parse(["targets"]))) == {"train_step", "resnet_block", "memory", "start_up", "conv", "fused"}
     assert chosen(parse(["targets", "conv"]))["conv"] == ()  # all of it, since it was named
     assert chosen(parse(["targets"]))["train_step"] == ("MNIST CNN, batch 64",)
 
@@ -66,6 +66,10 @@ def test_every_bench(bench, tmp_path):
     peers = [] if bench == "train_step" else ["--peers", "channels_last", "JAX", "numpy", "compiled", "fused"]
     run(bench, "--quick", "--threads", "1", "--json", str(tmp_path), *peers)
     document = json.loads((tmp_path / f"{bench}.json").read_text())
+    if bench == "start_up":
+        cases = {record["case"]: set(record["peers"]) for record in document["runs"]}
+        assert "numpy" in cases["import"]  # as targets.py has them
+        assert "minicnn, compiled" in cases["first training step, filled cache"]
     assert document["runs"]
     for record in document["runs"]:
         assert len(record["peers"]) + len(record["skipped"]) > 1

@@ -47,7 +47,7 @@ def test_other_units_have_no_rates():
 
 def test_caption_tells_peaks_noise_and_who_is_missing():
     text = report.caption([record(), record(skipped={"JAX jit": "jax is not installed"})])
-    assert "2 threads: 100 GFLOP/s, 20.0 GB/s" in text
+    assert "2 threads: 100 GFLOP/s, 20.0 GB/s from memory" in text
     assert "at most 2 %" in text
     assert "NOISY" not in text
     assert "Skipped: JAX jit, because jax is not installed." in text
