@@ -59,12 +59,13 @@ def adam_update(
     sign = -1 if maximize else 1
     decay = 0 if decoupled_weight_decay else weight_decay
     keep = 1 - lr * weight_decay if decoupled_weight_decay else 1
-    constants = []
-    for step in steps:
+    constants_at = {}
+    for step in set(steps):
         # m / (sqrt(v) / root + eps) = root * m / (sqrt(v) + root * eps): one division an element fewer
         root = math.sqrt(1 - beta2**step)
         rate = -lr * root / (1 - beta1**step)
-        constants.append((sign, decay, keep, 1 - beta1, beta2, 1 - beta2, root * eps, rate))
+        constants_at[step] = (sign, decay, keep, 1 - beta1, beta2, 1 - beta2, root * eps, rate)
+    constants = [constants_at[step] for step in steps]
     if max_exp_avg_sqs is None:
         update_in_place(_adam, constants, grads, params, exp_avgs, exp_avg_sqs)
     else:

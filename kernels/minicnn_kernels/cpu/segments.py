@@ -26,6 +26,7 @@ import numba
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
+from numpy.lib.array_utils import byte_bounds
 
 from ..threads import parallel_for
 from .jit import DISABLED, jit_inline
@@ -47,55 +48,52 @@ def update_in_place(
     is (first block, elements, address in each list of ``written``, address of the gradient); ``constants`` come in the
     parameters' dtype, a row for each.
     """
-    columns = [*written, grads]
     by_dtype: dict[np.dtype, list[int]] = {}
     for i, param in enumerate(written[0]):
         if param.size:
             by_dtype.setdefault(param.dtype, []).append(i)
+    parameters = list(zip(*written, grads, strict=True))
     for dtype, indices in by_dtype.items():
-        runs = [[i] for i in indices] if _overlap([written[0][i] for i in indices]) else [indices]
-        for run in runs:  # one after the other, in order, where parameters share memory
-            _run(kernel, np.array([constants[i] for i in run], dtype), [[column[i] for column in columns] for i in run])
+        _run(kernel, np.array([constants[i] for i in indices], dtype), [parameters[i] for i in indices])
 
 
-def _run(kernel: Callable[..., Any], constants: np.ndarray, parameters: list[list[np.ndarray]]) -> None:
-    table, copied, blocks = [], [], 0
+def _run(kernel: Callable[..., Any], constants: np.ndarray, parameters: list[tuple[np.ndarray, ...]]) -> None:
+    """One call of the kernel; or one for each parameter, in order, where some share memory."""
+    address_of, view = ctypes.addressof, ctypes.c_char.from_buffer  # as array.ctypes.data, four times faster
+    table, bounds, blocks = [], [], 0
+    copied: list[tuple[np.ndarray, np.ndarray]] = []
     kept_alive = []  # the table knows addresses only
-    for given in parameters:
-        arrays, rows = _row_major(given)
-        kept_alive.append(rows)
-        copied += [(array, row) for array, row in zip(arrays[:-1], rows[:-1], strict=True) if row is not array]
-        size = rows[0].size
-        table.append((blocks, size, *map(_address, rows)))
+    for arrays in parameters:
+        param, rows = arrays[0], arrays
+        if not all(array.flags.carray for array in arrays):
+            rows = _row_major(arrays, copied)
+            kept_alive.append(rows)
+        size = param.size
+        addresses = [address_of(view(row)) for row in rows]  # type: ignore[arg-type]
+        bounds.append((addresses[0], addresses[0] + param.nbytes) if rows[0] is param else byte_bounds(param))
+        table.append((blocks, size, *addresses))
         blocks += -(-size // BLOCK)
+    bounds.sort()
+    if any(end > start for (_, end), (start, _) in itertools.pairwise(bounds)):
+        for i, one in enumerate(parameters):
+            _run(kernel, constants[i : i + 1], [one])
+        return
     parallel_for(kernel, blocks, np.array(table, np.int64), constants, grain=GRAIN)
     for array, row in copied:
         array[...] = row
 
 
-def _row_major(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The arrays of one parameter with their axes in the order in which the parameter lies in memory, and beside them
-    the same row-major: themselves where they are so already, else copies.
+def _row_major(arrays: tuple[np.ndarray, ...], copied: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, ...]:
+    """The arrays of one parameter with their axes in the order in which the parameter lies in memory, row-major: views
+    where they are so already, else copies. Those to be written back are noted in ``copied``, as (array, copy).
     """
     param = arrays[0]
     if not param.flags.c_contiguous:
         axes = sorted(range(param.ndim), key=lambda axis: -param.strides[axis])
-        arrays = [array.transpose(axes) for array in arrays]
-    return arrays, [contiguous(array) for array in arrays]
-
-
-def _address(array: np.ndarray) -> int:
-    """``array.ctypes.data``, four times faster."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
-
-
-def _overlap(params: list[np.ndarray]) -> bool:
-    """Whether two of the arrays may share memory: two threads would then write to one place."""
-    bounds = sorted(
-        (at := _address(param), at + param.nbytes) if param.flags.carray else np.lib.array_utils.byte_bounds(param)
-        for param in params
-    )
-    return any(end > start for (_, end), (start, _) in itertools.pairwise(bounds))
+        arrays = tuple(array.transpose(axes) for array in arrays)
+    rows = tuple(contiguous(array) for array in arrays)
+    copied += [(array, row) for array, row in zip(arrays[:-1], rows[:-1], strict=True) if row is not array]
+    return rows
 
 
 @jit_inline
