@@ -6,7 +6,8 @@ the compiled loops release the interpreter lock). The split depends only on the 
 number of threads, never on timing: for one thread count results are bitwise repeatable.
 
 One region runs at a time. When a second Python thread comes while the pool is busy, it computes all of its chunks
-itself, the same chunks in the same order: the same bits, and never more threads at work than were asked for.
+itself, the same chunks in the same order: the same bits, and at most one thread of work for each Python thread that calls
+besides those that were asked for.
 """
 
 import operator

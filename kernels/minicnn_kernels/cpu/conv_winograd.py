@@ -101,6 +101,7 @@ def backward_weight(
     _, h_out, w_out, _ = grad.shape
     tiles = x.shape[0] * -(-h_out // 4) * -(-w_out // 4)
     c_v, c_sum = _round_up(c_in, wide), _round_up(c_out, wide)
+    v_row = c_v + (PAD if c_v * dtype.itemsize % 1024 == 0 else 0)  # V is read down its columns here: see PAD
     chunks = split(tiles, grain=max(ROWS, GRAIN_FLOPS // (2 * POINTS * c_in * c_out)))
     if not chunks:
         return np.zeros(weight_shape, dtype)
@@ -112,8 +113,8 @@ def backward_weight(
 
     def run(index: int, start: int, stop: int) -> None:
         block = _even_blocks(stop - start, wanted)
-        sizes = (c_out, wide, columns, block)
-        arrays = _scratch(block, c_v, _round_up(c_out, columns), dtype)
+        sizes = (c_out, wide, columns, block, v_row)
+        arrays = _scratch(block, v_row, _round_up(c_out, columns), dtype)
         _run_blocks(start, stop, True, x_flat, grad_flat, bias_or_none, window, sizes, sums[index].reshape(-1), *arrays)
 
     parallel_chunks(run, chunks)
@@ -137,7 +138,7 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, paddi
     def run(start: int, stop: int) -> None:
         start, stop = start * ROWS, min(stop * ROWS, tiles)
         block = _round_up(_even_blocks(stop - start, wanted), ROWS)
-        sizes = (c_out, wide, columns, block)
+        sizes = (c_out, wide, columns, block, c_v)
         arrays = _scratch(block, c_v, c_m, dtype)
         _run_blocks(start, stop, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *arrays)
 
@@ -227,19 +228,19 @@ def _even_blocks(tiles: int, wanted: int) -> int:
 def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, edge, scratch):
     """Tiles start .. stop, a block at a time; `other` is U and `out` the pixels, or if `summing` dY and the sums dU."""
     c = window[2]
-    c_out, wide, columns, block = sizes
+    c_out, wide, columns, block, v_row = sizes
     c_v, c_m, c_sum = _round_up(c, wide), _round_up(c_out, columns), _round_up(c_out, wide)
     v_point, m_point = v.size // POINTS, m.size // POINTS
     for first in range(start, stop, block):
         n_tiles = min(block, stop - first)
-        _map_inputs(first, n_tiles, x, window, c_v, wide, v, edge)
+        _map_inputs(first, n_tiles, x, window, c_v, v_row, wide, v, edge)
         if summing:
             _map_gradients(first, n_tiles, other, window, c_out, c_sum, wide, columns, m, edge)
             batch, add = (POINTS_64, v_point, m_point, out.size // POINTS), ONE if first > start else ZERO
-            multiply(batch, c, c_out, n_tiles, v, ZERO, ONE, c_v, m, ZERO, out, ZERO, c_sum, columns, add, scratch)
+            multiply(batch, c, c_out, n_tiles, v, ZERO, ONE, v_row, m, ZERO, out, ZERO, c_sum, columns, add, scratch)
         else:
             batch = (POINTS_64, v_point, other.size // POINTS, m_point)
-            multiply(batch, n_tiles, c_m, c, v, ZERO, c_v, ONE, other, ZERO, m, ZERO, c_m, columns, ZERO, scratch)
+            multiply(batch, n_tiles, c_m, c, v, ZERO, v_row, ONE, other, ZERO, m, ZERO, c_m, columns, ZERO, scratch)
             _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge)
 
 
@@ -268,7 +269,7 @@ def _find_tile(x, h, w, c, image, top, left, side, c_wide, edge):
 
 
 @jit_inline
-def _map_inputs(first, n_tiles, x, window, c_wide, wide, v, edge):
+def _map_inputs(first, n_tiles, x, window, c_wide, v_row, wide, v, edge):
     """V[p, t] = point p of B^T d B for the tile d with number first + t."""
     h, w, c, _, _, ph, pw = window
     point = v.size // POINTS
@@ -276,7 +277,7 @@ def _map_inputs(first, n_tiles, x, window, c_wide, wide, v, edge):
         image, top, left = _place(first + t, window)
         source, at, row, pixel = _find_tile(x, h, w, c, image, top - ph, left - pw, 6, c_wide, edge)
         for j in range(0, c_wide, wide):
-            input_tile(source, at + j, row, pixel, v, t * c_wide + j, 6 * point, point)
+            input_tile(source, at + j, row, pixel, v, t * v_row + j, 6 * point, point)
 
 
 @jit_inline
