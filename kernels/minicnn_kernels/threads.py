@@ -1,9 +1,10 @@
 """How many threads kernels use, and who runs on them.
 
 A kernel that is worth it splits its work into contiguous chunks and calls ``parallel_for``: the caller computes the
-first chunk itself, the others go to a persistent pool of daemon threads (handing over takes about 20 microseconds;
-the compiled loops release the interpreter lock). The split depends only on the number of items, the grain and the
-number of threads, never on timing: for one thread count results are bitwise repeatable.
+first chunk itself, the others go to a persistent pool of daemon threads (handing over takes 10 to 20 microseconds where
+the last region is not long ago, as in a training step; the compiled loops release the interpreter lock). The split depends
+only on the number of items, the grain and the number of threads, never on timing: for one thread count results are bitwise
+repeatable.
 
 One region runs at a time. When a second Python thread comes while the pool is busy, it computes all of its chunks
 itself, the same chunks in the same order: the same bits, and at most one thread of work for each Python thread that calls
@@ -16,6 +17,12 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
+
+import numpy as np
+
+MAX_WORKERS = 64  # of those that wait awake; more would look at each other's work for longer than it takes
+TRIES = 1 << 13  # looks and pauses before going to sleep: about 100 microseconds
+GRACE = 1 << 7  # pauses that a worker leaves its sender to call its own kernel, which lets go of the interpreter lock
 
 Chunk = tuple[int, int]
 
@@ -81,29 +88,39 @@ def _run(fn: Callable[..., Any], chunks: Sequence[tuple[int, ...]], args: tuple[
 
 
 class _Pool:
-    """Daemon threads that wait, each at a queue of its own."""
+    """Daemon threads that wait, each at a queue of its own; before they go to sleep there, they look for work a while."""
 
     def __init__(self) -> None:
         self.busy = threading.Lock()  # held for the whole of a region
         self.inboxes: list[SimpleQueue] = []
+        self.board: _Board | None = None
 
     def run(self, fn: Callable[..., Any], chunks: Sequence[tuple[int, ...]], args: tuple[Any, ...]) -> None:
-        while len(self.inboxes) < len(chunks) - 1:
+        others = len(chunks) - 1
+        while len(self.inboxes) < others:
+            if self.board is None:
+                self.board = _Board()
             inbox: SimpleQueue = SimpleQueue()
-            threading.Thread(target=_work, args=(inbox,), name="minicnn-worker", daemon=True).start()
+            arguments = (inbox, self.board, len(self.inboxes))
+            threading.Thread(target=_work, args=arguments, name="minicnn-worker", daemon=True).start()
             self.inboxes.append(inbox)
+        board = self.board
+        assert board is not None
         finished: list[BaseException | None] = []
         signal: SimpleQueue = SimpleQueue()
+        board.number += 1
         for inbox, chunk in zip(self.inboxes, chunks[1:], strict=False):
-            inbox.put((fn, chunk, args, finished, signal))
+            inbox.put((fn, chunk, args, finished, signal, board.number))
+        board.send(others)
         error: BaseException | None = None
         try:
             fn(*chunks[0], *args)
+            board.await_done(others)
         except BaseException as own:
             error = own
         # Whatever happens here (Ctrl-C included), wait: the workers write into the caller's arrays. A worker first
         # appends to `finished`, then signals, so a signal that an interrupt swallowed is not missed.
-        while len(finished) < len(chunks) - 1:
+        while len(finished) < others:
             try:
                 signal.get()
             except BaseException as interrupt:
@@ -113,9 +130,34 @@ class _Pool:
             raise error
 
 
-def _work(inbox: SimpleQueue) -> None:
+class _Board:
+    """Where the number of the last job stands, for each worker: sent to it, and done by it (``cpu/spinning.py``)."""
+
+    def __init__(self) -> None:
+        from .cpu import spinning
+
+        self.number = 0
+        self.awake = spinning if spinning.AVAILABLE else None  # else everybody sleeps at the queues
+        self.work, self.done = (np.zeros(MAX_WORKERS * spinning.APART, np.int64) for _ in range(2))
+
+    def send(self, workers: int) -> None:
+        if self.awake and workers <= MAX_WORKERS:
+            self.awake.send_work(self.work, workers, self.number)
+
+    def await_done(self, workers: int) -> None:
+        if self.awake and workers <= MAX_WORKERS:
+            self.awake.await_done(self.done, workers, self.number, TRIES)
+
+    def await_work(self, worker: int, number: int) -> None:
+        if self.awake and worker < MAX_WORKERS:
+            self.awake.await_work(self.work, self.done, worker * self.awake.APART, number, TRIES, GRACE)
+
+
+def _work(inbox: SimpleQueue, board: _Board, worker: int) -> None:
+    number = 0
     while True:
-        fn, chunk, args, finished, signal = inbox.get()
+        board.await_work(worker, number)
+        fn, chunk, args, finished, signal, number = inbox.get()
         error = None
         try:
             fn(*chunk, *args)

@@ -4,6 +4,7 @@ Times are estimated in multiply-adds of the matrix product's inner loop, from wh
 (``benchmarks/bench_conv.py`` measures again).
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..geometry import conv_output_size
@@ -25,6 +26,7 @@ class Choice(NamedTuple):
     reason: str
 
 
+@lru_cache(maxsize=1024)
 def choose(
     x_shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
