@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -130,27 +130,42 @@ class _Pool:
             raise error
 
 
+class Waiting(Protocol):
+    """How to wait awake; ``cpu/spinning.py`` brings the compiled functions."""
+
+    APART: int
+
+    def send_work(self, work: np.ndarray, count: int, number: int) -> None: ...
+    def await_work(self, work: np.ndarray, done: np.ndarray, at: int, number: int, tries: int, grace: int) -> None: ...
+    def await_done(self, done: np.ndarray, count: int, number: int, tries: int) -> None: ...
+
+
+def wait_awake(waiting: Waiting) -> None:
+    """Let the threads of the pool look for work with these functions. Without, everybody sleeps at the queues."""
+    global _waiting
+    _waiting = waiting
+
+
 class _Board:
-    """Where the number of the last job stands, for each worker: sent to it, and done by it (``cpu/spinning.py``)."""
+    """Where the number of the last job stands, for each worker: sent to it, and done by it."""
 
     def __init__(self) -> None:
-        from .cpu import spinning
-
         self.number = 0
-        self.awake = spinning if spinning.AVAILABLE else None  # else everybody sleeps at the queues
-        self.work, self.done = (np.zeros(MAX_WORKERS * spinning.APART, np.int64) for _ in range(2))
+        self.waiting = _waiting
+        apart = self.waiting.APART if self.waiting else 1
+        self.work, self.done = (np.zeros(MAX_WORKERS * apart, np.int64) for _ in range(2))
 
     def send(self, workers: int) -> None:
-        if self.awake and workers <= MAX_WORKERS:
-            self.awake.send_work(self.work, workers, self.number)
+        if self.waiting and workers <= MAX_WORKERS:
+            self.waiting.send_work(self.work, workers, self.number)
 
     def await_done(self, workers: int) -> None:
-        if self.awake and workers <= MAX_WORKERS:
-            self.awake.await_done(self.done, workers, self.number, TRIES)
+        if self.waiting and workers <= MAX_WORKERS:
+            self.waiting.await_done(self.done, workers, self.number, TRIES)
 
     def await_work(self, worker: int, number: int) -> None:
-        if self.awake and worker < MAX_WORKERS:
-            self.awake.await_work(self.work, self.done, worker * self.awake.APART, number, TRIES, GRACE)
+        if self.waiting and worker < MAX_WORKERS:
+            self.waiting.await_work(self.work, self.done, worker * self.waiting.APART, number, TRIES, GRACE)
 
 
 def _work(inbox: SimpleQueue, board: _Board, worker: int) -> None:
@@ -203,6 +218,7 @@ def _forget_pool() -> None:
 
 
 _num_threads = 0  # not decided yet
+_waiting: Waiting | None = None
 _pool = _Pool()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)

@@ -5,6 +5,7 @@ threads (``../threads.py``), and private loops compiled by the decorator in ``ji
 Numba. Read ``conv.py`` and what it points to, then ``gemm.py`` and ``microkernel.py``, the innermost loop.
 """
 
+from . import spinning  # tells threads.py how to wait awake
 from .activation import relu_backward_input, relu_forward
 from .conv import conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward
 from .dropout import dropout_backward_input, dropout_forward

@@ -9,12 +9,14 @@ The numbers are read and written as atomics, `acquire` and `release`: who sees o
 """
 
 import platform
+import sys
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..threads import wait_awake
 from .jit import DISABLED, jit
 
 APART = 8  # numbers from one thread's to the next: a cache line, so that nobody's looking slows another's writing
@@ -89,4 +91,5 @@ def await_done(done, count, number, tries):
             pause()
 
 
-AVAILABLE = not DISABLED
+if not DISABLED:
+    wait_awake(sys.modules[__name__])  # type: ignore[arg-type]
