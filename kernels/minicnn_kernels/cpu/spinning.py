@@ -92,4 +92,4 @@ def await_done(done, count, number, tries):
 
 
 if not DISABLED:
-    wait_awake(sys.modules[__name__])  # type: ignore[arg-type]
+    wait_awake(sys.modules[__name__])
