@@ -71,6 +71,40 @@ def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray:
     return out
 
 
+def copied(array: np.ndarray, order: str = "K") -> np.ndarray:
+    """`np.array(array, order=order)`, into recycled memory where it is large."""
+    if array.nbytes < SMALLEST:
+        return np.array(array, order=order)  # type: ignore[call-overload]
+    out = empty(array.shape, array.dtype) if order == "C" else _like(array)
+    np.copyto(out, array)
+    return out
+
+
+def elementwise(ufunc: np.ufunc, *operands: Any) -> np.ndarray:
+    """`ufunc(*operands)` for operands of one type, into recycled memory where the result is large.
+
+    Examples
+    --------
+    >>> elementwise(np.add, np.ones((2, 1)), np.ones(3)).shape
+    (2, 3)
+    """
+    largest = max((a for a in operands if isinstance(a, np.ndarray)), key=np.size, default=None)
+    if largest is None or largest.nbytes < SMALLEST:
+        return ufunc(*operands)
+    shape = np.broadcast_shapes(*map(np.shape, operands))
+    out = _like(largest) if largest.shape == shape else empty(shape, largest.dtype)
+    return ufunc(*operands, out=out)
+
+
+def _like(array: np.ndarray) -> np.ndarray:
+    """Uninitialised memory for a result of the shape and the memory order of `array`, without its gaps and repeats."""
+    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    if array.flags.c_contiguous or 0 in array.strides:
+        return empty(array.shape, array.dtype)
+    back = sorted(range(array.ndim), key=order.__getitem__)
+    return transposed(empty([array.shape[axis] for axis in order], array.dtype), back)
+
+
 def transposed(array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     """`array.transpose(axes)`, for a fresh result of which only this view goes on: it takes over the lease.
 

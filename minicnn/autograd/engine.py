@@ -41,7 +41,8 @@ def run_backward(
         if place in pending:
             total, total_ours = pending[place]
             # Never into an array that is not ours. (A sum of 0-dimensional arrays is a scalar: an array again.)
-            grad = np.asarray(np.add(total, grad, out=total if total_ours else None))
+            grad = np.add(total, grad, out=total) if total_ours else workspace.elementwise(np.add, total, grad)
+            grad = np.asarray(grad)
             ours = True
         pending[place] = (grad, ours)
 
@@ -68,16 +69,17 @@ def run_backward(
                 for g, (shape, dtype) in zip(grad_outs, node.outputs, strict=True)
             ]
             kept = node.ctx._saved or ()
+            foreign = {id(a) for a in (*grad_outs, *kept)}  # the rule's arguments and what it kept: not ours to change
             grad_ins = [None if g is None else np.asarray(g) for g in node.op.run_backward(node.ctx, (*grad_outs,))]
             if anomaly.is_enabled():
                 anomaly.check_backward(node.op.__name__, (*grad_outs, *kept), grad_ins, node.line)
+            given = [id(g) for g in grad_ins]
             for i, (edge, grad) in enumerate(zip(node.edges, grad_ins, strict=True)):
                 if edge is None or grad is None:
                     continue
                 target, number, shape, dtype = edge
-                # Ours to change and to keep: it owns its memory, and neither the rule's argument nor a kept array is it.
-                ours = workspace.owns(grad) and not any(grad is a for a in (*grad_outs, *kept))
-                ours = ours and sum(grad is g for g in grad_ins) == 1
+                # Ours to change and to keep: it owns its memory, and nobody else was given it.
+                ours = id(grad) not in foreign and workspace.owns(grad) and given.count(id(grad)) == 1
                 fitted = _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
                 arrive(target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))
         if not retain_graph:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels import workspace
+
 from ..device import CPU
 from ..dtypes import as_dtype
 from . import tracing
@@ -316,7 +318,7 @@ class Tensor:
         """Add an arriving gradient to ``.grad``. ``ours``: nobody else holds the array, so it may be kept as it is."""
         if self._grad is None:
             fits = grad.flags.c_contiguous or not self._array.flags.c_contiguous
-            self._grad = Tensor(grad if ours and fits else np.array(grad, order="C" if not fits else "K"))
+            self._grad = Tensor(grad if ours and fits else workspace.copied(grad, "K" if fits else "C"))
         else:
             np.add(self._grad._array, grad, out=self._grad._array)
             self._grad._bump_version("backward")

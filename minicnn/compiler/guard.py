@@ -29,7 +29,10 @@ from ..random import Generator
 
 _PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 _REGISTRIES = frozenset(
-    ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+    (
+        *("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"),
+        *("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"),
+    )
 )
 _SMALL = 1 << 12  # bytes of a NumPy array that are compared one by one
 _DEPTH = 6  # of containers in containers
@@ -102,18 +105,19 @@ def _note_module(module: Module, state: list[Any], path: str = "") -> None:
         kind = type(value)
         if kind in _PLAIN:
             state += (name, kind, value)
-        elif name not in _REGISTRIES:
+        elif name in _REGISTRIES:
+            continue
+        elif kind is tuple and _PLAIN.issuperset(kinds := [type(part) for part in value]):  # a stride, a padding
+            state += (name, value, *kinds)
+        else:
             state += (name, _frozen(value))
     for registry in (attributes["_parameters"], attributes["_buffers"]):
         for name, tensor in registry.items():
             if tensor is None:
                 state += (name, None)
             else:
-                array = tensor._array
-                state += (
-                    *(name, id(tensor), array.shape, array.dtype.char, array.strides),
-                    tensor._leaf_requires_grad,
-                )
+                array, grad = tensor._array, tensor._leaf_requires_grad
+                state += (name, id(tensor), array.shape, array.dtype.char, array.strides, grad)
     for name, child in attributes["_modules"].items():
         state.append(name)
         if child is not None:

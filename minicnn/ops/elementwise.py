@@ -10,6 +10,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from minicnn_kernels.workspace import elementwise
+
 from ..autograd import Op, Tensor, tracing
 from .promotion import promote, to_floating
 
@@ -20,7 +22,7 @@ class Add(Op):
     # y = a + b
     @staticmethod
     def forward(ctx, a, b):
-        return np.add(a, b)
+        return elementwise(np.add, a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -31,11 +33,11 @@ class Sub(Op):
     # y = a - b
     @staticmethod
     def forward(ctx, a, b):
-        return np.subtract(a, b)
+        return elementwise(np.subtract, a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
-        return grad_out, -grad_out if ctx.needs_input_grad[1] else None
+        return grad_out, elementwise(np.negative, grad_out) if ctx.needs_input_grad[1] else None
 
 
 class Mul(Op):
@@ -43,12 +45,13 @@ class Mul(Op):
     @staticmethod
     def forward(ctx, a, b):
         ctx.save(a if ctx.needs_input_grad[1] else None, b if ctx.needs_input_grad[0] else None)
-        return np.multiply(a, b)
+        return elementwise(np.multiply, a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
         a, b = ctx.saved
-        return None if b is None else grad_out * b, None if a is None else grad_out * a
+        grad_a = None if b is None else elementwise(np.multiply, grad_out, b)
+        return grad_a, None if a is None else elementwise(np.multiply, grad_out, a)
 
 
 class Div(Op):
@@ -56,12 +59,12 @@ class Div(Op):
     @staticmethod
     def forward(ctx, a, b):
         ctx.save(a if ctx.needs_input_grad[1] else None, b)
-        return np.true_divide(a, b)
+        return elementwise(np.true_divide, a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
         a, b = ctx.saved
-        grad_a = grad_out / b
+        grad_a = elementwise(np.true_divide, grad_out, b)
         return grad_a, None if a is None else -grad_out * (a / b / b)
 
 
@@ -160,7 +163,7 @@ class Neg(Op):
     # y = -x
     @staticmethod
     def forward(ctx, x):
-        return np.negative(x)
+        return elementwise(np.negative, x)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -225,14 +228,15 @@ class Tanh(Op):
     # y = tanh x,  dy/dx = 1 - y^2
     @staticmethod
     def forward(ctx, x):
-        out = np.tanh(x)
+        out = elementwise(np.tanh, x)
         ctx.save(out)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
         (out,) = ctx.saved
-        return grad_out * (1 - out * out)
+        slope = elementwise(np.subtract, 1, elementwise(np.multiply, out, out))
+        return elementwise(np.multiply, grad_out, slope)
 
 
 class Sigmoid(Op):

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels import workspace
+
 from ..autograd import Op, Tensor
 
 
@@ -27,7 +29,7 @@ class GetItem(Op):
 
     @staticmethod
     def backward(ctx, grad_out):
-        grad = np.zeros(ctx.shape, grad_out.dtype)
+        grad = workspace.zeros(ctx.shape, grad_out.dtype)
         grad[ctx.basic] = grad_out
         return grad
 
@@ -42,7 +44,7 @@ class Gather(Op):
 
     @staticmethod
     def backward(ctx, grad_out):
-        grad = np.zeros(ctx.shape, grad_out.dtype)
+        grad = workspace.zeros(ctx.shape, grad_out.dtype)
         np.add.at(grad, ctx.saved, grad_out)
         return grad, *[None] * len(ctx.saved)
 

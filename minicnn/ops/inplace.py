@@ -97,8 +97,9 @@ def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], sig
     def operate(self: Tensor, other: Any, **options: Any) -> Tensor:
         simple = not options and isinstance(other, (Tensor, *NUMBERS))
         needs = is_grad_enabled() and (self.requires_grad or (isinstance(other, Tensor) and other.requires_grad))
-        if simple and not needs and self._array.dtype.kind == "f" and tracing.state.tracer is None:
-            # Floating point takes any other type: one pass, straight into the memory.
+        counts = type(other) is int and self._array.dtype == np.int64 and ufunc in (np.add, np.subtract, np.multiply)
+        if simple and not needs and (self._array.dtype.kind == "f" or counts) and tracing.state.tracer is None:
+            # Floating point takes any other type, and a counter whole numbers: one pass, straight into the memory.
             with np.errstate(all="ignore"):
                 value = other._array if isinstance(other, Tensor) else other
                 if not _broadcasts_to(np.shape(value), self._array.shape):

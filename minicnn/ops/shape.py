@@ -7,12 +7,15 @@ re-lays its memory once instead of refusing. ``x.view(n, -1)`` after a pooling w
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
+from minicnn_kernels import workspace
 
 from ..autograd import Op, Tensor
 from .promotion import promote
@@ -25,11 +28,23 @@ class Reshape(Op):
     @staticmethod
     def forward(ctx, x, *, shape):
         ctx.shape = x.shape
-        return x.reshape(shape)
+        copies = x.nbytes >= workspace.SMALLEST and not _is_view(x, shape)
+        return (workspace.copied(x, "C") if copies else x).reshape(shape)
 
     @staticmethod
     def backward(ctx, grad_out):
         return grad_out.reshape(ctx.shape)
+
+
+def _is_view(x: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether ``x.reshape(shape)`` copies nothing: where two axes of x do not join in memory, ``shape`` has a joint too.
+
+    A joint is told by the number of elements before it: of (2, 3, 4) these are 2 and 6.
+    """
+    axes = [(size, stride) for size, stride in zip(x.shape, x.strides, strict=True) if size > 1]
+    before = itertools.accumulate((size for size, _ in axes), operator.mul)
+    joints = {n for n, (a, b) in zip(before, itertools.pairwise(axes), strict=False) if a[1] != b[0] * b[1]}
+    return joints <= set(itertools.accumulate(shape, operator.mul))
 
 
 class Permute(Op):
@@ -75,7 +90,7 @@ class Cat(Op):
 class Clone(Op):
     @staticmethod
     def forward(ctx, x, *, order):
-        return np.array(x, order=order)
+        return workspace.copied(x, order)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -289,7 +304,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
             raise ValueError(f"split_size_or_sections: {sections} does not add up to the {size} along dim {dim}")
     bounds = np.cumsum([0, *sections])
     lead = (slice(None),) * axis
-    return tuple(tensor[(*lead, slice(int(a), int(b)))] for a, b in pairwise(bounds))
+    return tuple(tensor[(*lead, slice(int(a), int(b)))] for a, b in itertools.pairwise(bounds))
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

@@ -1,5 +1,6 @@
 """Compiled models compute what eager ones do, notice every change, and never reuse memory that somebody holds."""
 
+import collections
 import copy
 import gc
 import pickle
@@ -364,6 +365,22 @@ class Breaks(nn.Module):
         (lambda y: 2.0 if y.sum() > 0 else 3.0, "bool()"),
         (lambda y: y.sum().item(), "item()"),
         (lambda y: float(y.detach().numpy().max()), "numpy()"),
+        (lambda y: float(y.sum()), "item()"),
+        (lambda y: int(y.sum()), "item()"),
+        (lambda y: y.tolist()[0][0], "tolist()"),
+        (lambda y: [1.0, 2.0, 3.0][y.argmax() % 3], "an index"),
+        (lambda y: 2.0 if 0.25 in y else 3.0, "in takes"),
+        (lambda y: len(f"{y.sum():.3f}"), "item()"),
+        (lambda y: len(str(y)) or 1.0, "printing"),
+        (lambda y: print(y) or 1.0, "printing"),
+        (lambda y: y[y > 0].sum(), "numpy()"),
+        (lambda y: y[y.argmax(0)].sum(), "numpy()"),
+        (lambda y: 2.0 if mc.equal(y, y) else 3.0, "equal()"),
+        (lambda y: 2.0 if mc.allclose(y, y) else 3.0, "allclose()"),
+        (lambda y: max(v.item() for v in y.sum(1)), "item()"),
+        (lambda y: 2.0 if y.any() else 3.0, "bool()"),
+        (lambda y: np.asarray(y.detach()).sum(), "numpy()"),
+        (lambda y: mc.tensor(y.detach()).sum(), "neither an input"),
         (lambda y: mc.rand(4), "neither an input"),
         (lambda y: (y > 0).float(), "neither an input"),
         (lambda y: y.detach(), "neither an input"),
@@ -494,3 +511,161 @@ def test_the_plan_prints_what_was_fused():
     table = str(compiled.plan)
     assert "BatchNormTrain + ReLU + MaxPool2d" in table
     assert table.count("Conv2d") == 2
+
+
+def test_len_shape_and_iteration_do_not_break_a_trace():
+    class Rows(nn.Module):
+        def forward(self, x):
+            a, *rest = x.tanh()
+            return sum(rest, a) * len(x) * x.shape[1] * x.size(0) * x.ndim * x.numel()
+
+    compiled = mc.compile(Rows())
+    for rows in (2, 3, 3):
+        x = mc.randn(rows, 4)
+        assert mc.allclose(compiled(x), Rows()(x))
+        assert compiled.plan is not None
+
+
+def test_an_index_that_is_an_input_is_looked_at_in_each_run():
+    class Choose(nn.Module):
+        def forward(self, x, index):
+            return mc.where(index > 0, x, -x)
+
+    compiled = mc.compile(Choose())
+    x = mc.randn(3)
+    with pytest.warns(UserWarning, match="neither an input"):
+        compiled(x, mc.tensor([0, 1, 2]))
+    for index in ([0, 0, 1], [1, 1, 0]):
+        assert mc.equal(compiled(x, mc.tensor(index)), Choose()(x, mc.tensor(index)))
+
+
+def test_a_compiled_part_of_a_compiled_model():
+    inner = Residual()
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), mc.compile(inner), nn.ReLU())
+    eager = nn.Sequential(model[0], inner, nn.ReLU())
+    compiled = mc.compile(model)
+    x = images(mc.float32)
+    for _ in range(2):
+        for mode in (True, False):
+            model.train(mode)
+            assert_equal([compiled(x)], [eager(x)], 1e-5)
+            assert_equal([model(x)], [eager(x)], 1e-5)
+            with mc.no_grad():
+                assert_equal([compiled(x)], [eager(x)], 1e-5)
+    assert compiled.plan.traced == 9
+    assert mc.compile(mc.compile(inner))(eager[0](x)).shape == (3, 4, 16, 16)
+
+
+def test_threads_that_differentiate_one_compiled_model():
+    """Each thread with inputs, a graph and gradients of its own; in evaluation mode, where nothing is tracked."""
+    eager = Residual().double().eval()
+    inputs = [images(c=4, n=n + 1, seed=n) for n in range(3)]  # three shapes: the threads trace at the same time
+    wanted = [mc.autograd.grad(eager(x).square().sum(), list(eager.parameters())) for x in inputs]
+    compiled = mc.compile(eager)
+    wrong: list = []
+    start = threading.Barrier(6)
+
+    def work(i):
+        start.wait()
+        for _ in range(10):
+            with mc.conv_algorithm("exact") if i % 2 else mc.enable_grad():
+                grads = mc.autograd.grad(compiled(inputs[i % 3]).square().sum(), list(eager.parameters()))
+            for ours, theirs in zip(grads, wanted[i % 3], strict=True):
+                if not np.allclose(ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-9):
+                    wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+    assert len(compiled._cache.entries) == 3
+
+
+def test_training_flags_attributes_and_removal_reach_the_model():
+    model = Tutorial()
+    compiled = mc.compile(model)
+    model.eval()
+    assert compiled.training is False
+    compiled.train()
+    assert model.training
+    assert model.features.training
+    compiled.note = "set"
+    compiled.classifier[3] = nn.Dropout(0.25)
+    assert model.note == "set"
+    del compiled.note
+    assert not hasattr(model, "note")
+    assert not hasattr(compiled, "note")
+    assert {"features", "plan", "forward"} <= set(dir(compiled))
+    assert bool(compiled)
+    assert compiled.double() is compiled
+    assert model.features[0].weight.dtype == mc.float64
+    assert "Tutorial" in repr(compiled)
+    optimizer = mc.optim.SGD(compiled.parameters(), lr=0.1)
+    assert optimizer.param_groups[0]["params"][0] is model.features[0].weight
+
+
+def test_state_goes_in_and_out():
+    first, second = mc.compile(Tutorial()), mc.compile(Tutorial())
+    x = images(mc.float32)
+    first.eval(), second.eval()
+    with mc.no_grad():
+        second(x)
+        second.load_state_dict(first.state_dict())
+        assert_equal([second(x)], [first(x)], 1e-6)
+        plain = Tutorial().eval()
+        plain.load_state_dict({k.removeprefix("_orig_mod."): v for k, v in first.state_dict().items()})
+        assert_equal([plain(x)], [first(x)], 1e-5)
+
+
+def test_a_copy_of_a_model_that_is_training():
+    compiled = mc.compile(Tutorial())
+    x = images(mc.float32)
+    step(compiled, x)
+    copied = copy.deepcopy(compiled)
+    for _ in range(2):
+        assert_equal(step(copied, x)[0], step(compiled, x)[0], 1e-6)
+
+
+def test_anomaly_detection_names_the_line_of_the_layer():
+    class Root(nn.Module):
+        def forward(self, x):
+            y = x * 2
+            return y.sqrt()
+
+    compiled = mc.compile(Root())
+    compiled(mc.ones(2))
+    with mc.autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"Sqrt made the first NaN.*y.sqrt\(\)"):
+        compiled(-mc.ones(2))
+
+
+def test_named_tuples_and_parameters_may_be_returned():
+    Pair = collections.namedtuple("Pair", "first second")
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(mc.ones(2))
+
+        def forward(self, x):
+            return Pair(x * self.weight, {"weight": self.weight, "x": x, "n": 3})
+
+    model = Two()
+    compiled = mc.compile(model)
+    for _ in range(2):
+        x = mc.randn(2)
+        result = compiled(x)
+        assert type(result) is Pair
+        assert mc.equal(result.first, x)
+        assert result.second["weight"] is model.weight
+        assert result.second["x"] is x
+        assert result.second["n"] == 3
+    assert compiled.plan is not None
+
+
+def test_decorator_form():
+    compiled = mc.compile()(nn.Linear(2, 2))
+    assert compiled(mc.ones(1, 2)).shape == (1, 2)
+    with pytest.raises(TypeError, match=r"got the class Linear; compile an object: Linear\(\)"):
+        mc.compile(nn.Linear)

@@ -128,3 +128,37 @@ def test_a_transposed_result_takes_over_the_lease(reshaped):
     assert workspace.empty((64, 64, 64), np.float32).ctypes.data != address  # the view holds the memory
     part = workspace.empty((65, 64, 64), np.float32)[1:]
     assert not workspace.owns(workspace.transposed(part, (2, 0, 1)))
+
+
+def test_elementwise_and_copied_keep_values_and_memory_order():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((8, 30, 40, 16)).astype(np.float32).transpose(0, 3, 1, 2)  # above the smallest size
+    b = rng.standard_normal((16, 1, 1)).astype(np.float32)
+    for x, y in ((a, a), (a, b), (b, a), (a, np.float32(2)), (a[..., ::2], a[..., ::2]), (a[:1], a), (b, b)):
+        result = workspace.elementwise(np.add, x, y)
+        np.testing.assert_array_equal(result, x + y)
+        assert result.dtype == np.float32
+        if result.nbytes >= workspace.SMALLEST and x.shape == result.shape:
+            assert workspace.owns(result)
+            assert np.argsort(result.strides).tolist() == np.argsort(x.strides).tolist()
+    wide = np.broadcast_to(b, (40, 16, 30, 40))
+    for x in (a, a[:, ::2], wide, a.transpose(1, 0, 2, 3)[::-1]):
+        for order in ("C", "K"):
+            copied = workspace.copied(x, order)
+            np.testing.assert_array_equal(copied, x)
+            assert copied.flags.writeable
+            assert not np.shares_memory(copied, x)
+            assert order == "K" or copied.flags.c_contiguous
+    assert workspace.copied(a).strides == a.strides
+
+
+def test_elementwise_recycles():
+    a = np.ones((600, 600))
+    first = workspace.elementwise(np.multiply, a, 3.0)
+    address = first.ctypes.data
+    view = first[1:]
+    del first
+    assert workspace.elementwise(np.multiply, a, 3.0).ctypes.data != address
+    np.testing.assert_array_equal(view, 3)
+    del view
+    assert workspace.elementwise(np.negative, a).ctypes.data == address

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minicnn as mc
+from minicnn.ops.shape import _is_view
 from tests.helpers.oracle import arrays, both_raise, check_gradients, compare, layouts, values
 
 X = np.arange(24.0).reshape(2, 3, 4)
@@ -266,3 +267,28 @@ def test_unsupported():
         mc.nn.functional.pad(mc.ones(1, 2), (1, 1), mode="reflect")
     with pytest.raises(NotImplementedError, match=r"dtype"):
         mc.ones(2).view(mc.int32)
+
+
+@settings(max_examples=300)
+@given(st.data(), st.lists(st.integers(1, 4), min_size=1, max_size=4))
+def test_which_reshapes_copy(data, shape):
+    """Against NumPy, which copies or does not."""
+    memory = np.zeros([size * data.draw(st.sampled_from((1, 2))) for size in shape])
+    x = memory[tuple(slice(None, None, m // s) for m, s in zip(memory.shape, shape, strict=True))]
+    x = x.transpose(data.draw(st.permutations(range(x.ndim))))
+    if data.draw(st.booleans()):
+        x = np.broadcast_to(x, (3, *x.shape))
+    left, sizes = x.size, []
+    while left > 1:
+        sizes.append(data.draw(st.sampled_from([d for d in range(1, left + 1) if left % d == 0])))
+        left //= sizes[-1]
+    assert _is_view(x, tuple(sizes)) == np.may_share_memory(x.reshape(sizes), memory)
+
+
+def test_a_large_reshape_that_copies():
+    x = mc.randn(8, 40, 30, 16).permute(0, 3, 1, 2).requires_grad_()
+    y = x.reshape(8, -1)
+    np.testing.assert_array_equal(y.detach().numpy(), x.detach().numpy().reshape(8, -1))
+    cotangent = mc.randn(*y.shape)
+    y.backward(cotangent)
+    np.testing.assert_array_equal(x.grad.numpy(), cotangent.numpy().reshape(x.shape))

@@ -38,7 +38,7 @@ def _memory_order(x: np.ndarray) -> tuple[int, ...]:
 def _flat(x: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
     """The elements of x in this order of axes: a view where memory has it, else a copy."""
     view = x.transpose(order)
-    return (view if view.flags.carray else np.array(view, order="C")).reshape(-1)
+    return (view if view.flags.carray else workspace.copied(view, "C")).reshape(-1)
 
 
 def _shaped(flat: np.ndarray, shape: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:

@@ -23,7 +23,7 @@ def contiguous(array: np.ndarray) -> np.ndarray:
 
     (Numba would compile a function once more for read-only or unaligned arrays.)
     """
-    return array if array.flags.carray else np.array(array, order="C")
+    return array if array.flags.carray else workspace.copied(array, "C")
 
 
 def to_channels_last(x: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def _matmul_2d(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         _few_rows(a, b, out)
     elif 2 * m * (n + k) <= k * n:
         # Packing b would cost more than packing a and transposing the result: (a @ b).T = b.T @ a.T
-        swapped = np.empty((1, n, m), a.dtype)
+        swapped = workspace.empty((1, n, m), a.dtype)
         _packed(b.T, a.T, swapped[0])  # (n, k) @ (k, m) -> (n, m)
         transpose_into(swapped, out.reshape(1, m, n))  # (1, n, m) -> (1, m, n)
     else:

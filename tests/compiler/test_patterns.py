@@ -1,0 +1,192 @@
+"""Each pattern: that it is found, and that what it computes is what the operations compute one by one."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+import minicnn as mc
+from minicnn import nn
+from minicnn.nn import functional as F
+from tests.compiler.test_guard import assert_equal, step
+
+
+class Then(nn.Module):
+    """``layers`` and then a function of the result and the input."""
+
+    def __init__(self, function, *layers):
+        super().__init__()
+        self.layers, self.function = nn.Sequential(*layers), function
+
+    def forward(self, x):
+        return self.function(self.layers(x), x)
+
+
+def conv(channels=20, **options):
+    return nn.Conv2d(channels, channels, 3, padding=1, **options)
+
+
+def flat(inputs=20 * 6 * 6):
+    return nn.Flatten(), nn.Linear(inputs, 12)
+
+
+def add_relu(y, x):
+    return F.relu(y + x)
+
+
+def relu_added(y, x):
+    return F.relu(x + y)
+
+
+# name -> model, what it is in training, what in evaluation without gradients
+CASES = {
+    "conv": (lambda: nn.Sequential(conv(), nn.ReLU()), ["Conv2d + ReLU"], ["Conv2d + ReLU"]),
+    "conv, norm": (lambda: nn.Sequential(conv(), nn.BatchNorm2d(20)), [], ["Conv2d + BatchNormEval"]),
+    "conv, norm, relu": (
+        lambda: nn.Sequential(conv(bias=False), nn.BatchNorm2d(20), nn.ReLU()),
+        ["BatchNormTrain + ReLU"],
+        ["Conv2d + BatchNormEval + ReLU"],
+    ),
+    "few channels": (
+        lambda: nn.Sequential(nn.Conv2d(20, 3, 3), nn.BatchNorm2d(3), nn.ReLU()),
+        ["BatchNormTrain + ReLU"],
+        ["Conv2d + BatchNormEval + ReLU"],
+    ),
+    "no scale": (
+        lambda: nn.Sequential(conv(groups=2), nn.BatchNorm2d(20, affine=False), nn.ReLU()),
+        ["BatchNormTrain + ReLU"],
+        ["Conv2d + BatchNormEval + ReLU"],
+    ),
+    "pool": (
+        lambda: nn.Sequential(conv(), nn.BatchNorm2d(20), nn.ReLU(), nn.MaxPool2d(2)),
+        ["BatchNormTrain + ReLU + MaxPool2d"],
+        ["Conv2d + BatchNormEval + ReLU"],
+    ),
+    "residual": (
+        lambda: Then(add_relu, conv(), nn.BatchNorm2d(20)),
+        ["BatchNormTrain + Add + ReLU"],
+        ["Conv2d + BatchNormEval", "Add + ReLU"],
+    ),
+    "residual, the other way round": (
+        lambda: Then(relu_added, conv(), nn.BatchNorm2d(20)),
+        ["BatchNormTrain + Add + ReLU"],
+        ["Conv2d + BatchNormEval", "Add + ReLU"],
+    ),
+    "residual without norm": (lambda: Then(add_relu, conv()), ["Add + ReLU"], ["Add + ReLU"]),
+    "added to itself": (
+        lambda: Then(lambda y, x: F.relu(y + y), conv(), nn.BatchNorm2d(20)),
+        ["Add + ReLU"],
+        ["Conv2d + BatchNormEval", "Add + ReLU"],
+    ),
+    "linear": (lambda: nn.Sequential(*flat(), nn.ReLU()), ["Linear + ReLU"], ["Linear + ReLU"]),
+    "dropout": (lambda: nn.Sequential(conv(), nn.Tanh(), nn.ReLU(), nn.Dropout(0.4)), ["ReLU + Dropout"], []),
+    "linear, dropout": (
+        lambda: nn.Sequential(*flat(), nn.ReLU(), nn.Dropout(0.4)),
+        ["Linear + ReLU + Dropout"],
+        ["Linear + ReLU"],
+    ),
+}
+
+# What looks like a pattern and is none.
+NONE = {
+    "a result used twice": lambda: Then(lambda y, x: F.relu(y) + y, conv(), nn.BatchNorm2d(20)),
+    "a result returned": lambda: Then(lambda y, x: (F.relu(y) + 0.5) * y, nn.BatchNorm2d(20)),
+    "broadcast": lambda: Then(lambda y, x: F.relu(y + x[:1]), nn.BatchNorm2d(20)),
+    "a number added": lambda: Then(lambda y, x: F.relu(y + 1.0), nn.BatchNorm2d(20)),
+}
+
+
+def images(dtype):
+    return mc.randn(3, 20, 6, 6, dtype=dtype, generator=mc.Generator().manual_seed(2))
+
+
+def trained(model):
+    """Running statistics that are not the initial ones."""
+    for seed in range(3):
+        model(mc.randn(3, 20, 6, 6, generator=mc.Generator().manual_seed(seed)) * 2 + 1)
+    return model
+
+
+def fused(compiled):
+    return [" + ".join(c.fused_from) for c in compiled.plan.calls if getattr(c, "fused_from", ())]
+
+
+# Some ten roundings in another order, through a division by a deviation.
+TOLERANCE = {mc.float64: 1e-11, mc.float32: 1e-4}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("order", ["row-major", "channels-last"])
+@pytest.mark.parametrize("name", CASES)
+def test_patterns(name, order, dtype):
+    make, in_training, in_evaluation = CASES[name]
+    mc.manual_seed(1)
+    eager = trained(make()).to(dtype)
+    compiled = mc.compile(copy.deepcopy(eager))
+    x = images(dtype)
+    if order == "channels-last":
+        x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+    def compare():
+        for wants_gradient in (True, False):
+            results = []
+            for model in (compiled, eager):
+                mc.manual_seed(7)
+                results.append(step(model, x.detach().requires_grad_(wants_gradient)))
+            assert_equal(*results, TOLERANCE[dtype])
+            assert_equal([b.numpy() for b in compiled.buffers()], [b.numpy() for b in eager.buffers()], 1e-5)
+
+    compare()
+    assert fused(compiled) == in_training
+    compiled.eval(), eager.eval()
+    compare()  # with gradients nothing is folded
+    assert not compiled.plan.folded
+    with mc.no_grad():
+        assert_equal([compiled(x).numpy()], [eager(x).numpy()], TOLERANCE[dtype])
+    assert fused(compiled) == in_evaluation
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_what_is_no_pattern(name):
+    eager = NONE[name]().double()
+    compiled = mc.compile(copy.deepcopy(eager))
+    x = images(mc.float64).requires_grad_()
+    assert_equal(step(compiled, x), step(eager, x))
+    assert fused(compiled) == []
+
+
+def test_filters_that_are_computed_are_not_folded():
+    class Hyper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", mc.zeros(3, dtype=mc.float64))
+            self.register_buffer("var", mc.ones(3, dtype=mc.float64))
+
+        def forward(self, x):
+            return F.batch_norm(F.conv2d(x, x[:, :, :3, :3] * 2), self.mean, self.var)
+
+    eager = Hyper().eval()
+    compiled = mc.compile(eager)
+    with mc.no_grad():
+        for seed in range(3):
+            x = mc.randn(3, 20, 6, 6, dtype=mc.float64, generator=mc.Generator().manual_seed(seed))
+            assert_equal([compiled(x).numpy()], [eager(x).numpy()])
+    assert fused(compiled) == []
+
+
+def test_a_part_without_gradients_inside_a_part_with_them_is_not_folded():
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.frozen, self.norm, self.last = conv(), nn.BatchNorm2d(20), conv()
+
+        def forward(self, x):
+            with mc.no_grad():
+                y = F.relu(self.norm(self.frozen(x)))
+            return self.last(y)
+
+    eager = Half().double().eval()
+    compiled = mc.compile(copy.deepcopy(eager))
+    for _ in range(2):
+        assert_equal(step(compiled, images(mc.float64)), step(eager, images(mc.float64)))
