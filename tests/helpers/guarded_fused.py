@@ -24,7 +24,7 @@ class FencedMemory:
     def __init__(self, at_end: bool):
         self.at_end = at_end
 
-    transposed = staticmethod(workspace.transposed)
+    transposed, copied = staticmethod(workspace.transposed), staticmethod(workspace.copied)
 
     def empty(self, shape, dtype):
         dtype = np.dtype(dtype)

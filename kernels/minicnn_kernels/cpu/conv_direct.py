@@ -22,6 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from . import conv_im2col
 from .conv_shared import GRAIN_FLOPS, Pair, Window, pack_filters, window_of
@@ -93,10 +94,10 @@ def backward_weight(
     x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
     lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
     chunks = split(x.shape[0] * window[3], grain=max(lines, GRAIN_FLOPS // (2 * window[4] * k * c_out)))
-    sums = np.zeros((max(1, len(chunks)), groups, k, o), dtype)
+    sums = workspace.zeros((max(1, len(chunks)), groups, k, o), dtype)
 
     def run(index: int, start: int, stop: int) -> None:
-        packed, scratch = np.empty(lines * window[4] * tile_columns(dtype), dtype), tile_scratch(dtype)
+        packed, scratch = workspace.empty((lines * window[4] * tile_columns(dtype),), dtype), tile_scratch(dtype)
         sizes, band = (groups, o, tile_columns(dtype), lines), _band(window, lines, dtype)
         flat = sums[index].reshape(-1)
         _sum_bands(start, stop, x_flat, grad_flat, window, sizes, pixel_at, tap_at, flat, band, packed, scratch)
@@ -142,7 +143,7 @@ def _band(window: Window, lines: int, dtype: np.dtype) -> np.ndarray:
     """Memory for the padded image rows under `lines` output rows; none without padding."""
     _, w, c, _, _, kh, _, sh, _, ph, pw, dh, _ = window
     rows = (lines - 1) * sh + (kh - 1) * dh + 1
-    return np.zeros(rows * (w + 2 * pw) * c if ph or pw else 0, dtype)
+    return workspace.zeros((rows * (w + 2 * pw) * c if ph or pw else 0,), dtype)
 
 
 @jit

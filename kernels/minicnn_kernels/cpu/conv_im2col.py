@@ -80,7 +80,7 @@ def backward_input(
     sizes = (groups, out_per_group, tile_columns(grad.dtype), block)
 
     def run(start: int, stop: int) -> None:
-        patches, scratch = np.empty(block * k, grad.dtype), tile_scratch(grad.dtype)
+        patches, scratch = workspace.empty((block * k,), grad.dtype), tile_scratch(grad.dtype)
         _scatter_images(start, stop, grad.reshape(-1), filters.reshape(-1), window, sizes, grad_x, patches, scratch)
 
     flops = 2 * grad.size // max(1, grad.shape[0]) * k
@@ -107,15 +107,15 @@ def backward_weight(
     block = min(_block_pixels(k, dtype), pixels)
     sizes = (groups, out_per_group, tile_columns(dtype), block)
     chunks = split(pixels, grain=max(MIN_BLOCK, GRAIN_FLOPS // (2 * k * c_out)))
-    sums = np.zeros((max(1, len(chunks)), groups, k, out_per_group), dtype)
+    sums = workspace.zeros((max(1, len(chunks)), groups, k, out_per_group), dtype)
 
     def run(index: int, start: int, stop: int) -> None:
-        patches = np.empty(0 if _is_pointwise(window) else block * k, dtype)
+        patches = workspace.empty((0 if _is_pointwise(window) else block * k,), dtype)
         packed, scratch = empty_panels(block, out_per_group, dtype), tile_scratch(dtype)
         _sum_blocks(start, stop, x_flat, grad_flat, window, sizes, sums[index].reshape(-1), patches, packed, scratch)
 
     parallel_chunks(run, chunks)
-    grad_weight = np.empty((groups, out_per_group, c_per_group, kh * kw), dtype)
+    grad_weight = workspace.empty((groups, out_per_group, c_per_group, kh * kw), dtype)
     parallel_for(_collect_weights, groups * -(-out_per_group // 16), sums, grad_weight, grain=max(1, (1 << 12) // k))
     return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, kh, kw)
 
@@ -133,7 +133,7 @@ def _convolve(
     sizes = (groups, c_out // groups, tile_columns(out.dtype), block)
 
     def run(start: int, stop: int) -> None:
-        patches = np.empty(0 if _is_pointwise(window) else block * k, out.dtype)
+        patches = workspace.empty((0 if _is_pointwise(window) else block * k,), out.dtype)
         rows = (start * ROWS, min(stop * ROWS, pixels))
         _multiply_blocks(
             *rows, x_flat, filters.reshape(-1), bias_or_none, window, sizes, out_flat, patches, tile_scratch(out.dtype)

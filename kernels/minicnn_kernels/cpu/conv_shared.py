@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..geometry import conv_output_size
+from .. import workspace
 from ..threads import parallel_for
 from .gemm import n_panels
 from .jit import jit
@@ -31,7 +32,7 @@ def pack_filters(
     A negative stride of t counts from the last tap.
     """
     taps, rows, n = shape
-    packed = np.empty((groups, n_panels(n, weight.dtype) * tile_columns(weight.dtype) * taps * rows), weight.dtype)
+    packed = workspace.empty((groups, n_panels(n, weight.dtype) * tile_columns(weight.dtype) * taps * rows), weight.dtype)
     for group in range(groups):
         at = group * taps * rows * n + (taps - 1 if strides[0] < 0 else 0)
         pack_into(weight, at, shape, strides, packed[group])

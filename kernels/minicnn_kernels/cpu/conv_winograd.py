@@ -193,7 +193,7 @@ def _map_back(sums: np.ndarray, n: int) -> np.ndarray:
     flat, taps_flat = sums.reshape(-1), taps.reshape(-1)
 
     def run(start: int, stop: int) -> None:
-        packed, scratch = np.empty(POINTS * FILTER_BLOCK * columns, dtype), tile_scratch(dtype)
+        packed, scratch = workspace.empty((POINTS * FILTER_BLOCK * columns,), dtype), tile_scratch(dtype)
         for panel in range(start, stop, FILTER_BLOCK):
             panels, first = min(FILTER_BLOCK, stop - panel), panel * columns
             width = min(panels * columns, n - first)
