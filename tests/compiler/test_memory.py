@@ -75,8 +75,9 @@ def test_a_steady_training_step_allocates_nothing_large(name, monkeypatch):
         tracemalloc.stop()
     assert made == []
     assert after - before < 1 << 16
-    # At no time, all together. Blocks below 256 KiB are left to the C library: of these there are several at a time.
-    assert peak - before < 3 * workspace.SMALLEST
+    # At no time, all together. Blocks below 256 KiB are left to the C library: a convolution's scratch for each thread, what
+    # a loss computes in between.
+    assert peak - before < 8 * workspace.SMALLEST
 
 
 def test_an_evaluation_needs_few_blocks():

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..geometry import conv_output_size
 from .. import workspace
+from ..geometry import conv_output_size
 from ..threads import parallel_for
 from .gemm import n_panels
 from .jit import jit
@@ -32,7 +32,9 @@ def pack_filters(
     A negative stride of t counts from the last tap.
     """
     taps, rows, n = shape
-    packed = workspace.empty((groups, n_panels(n, weight.dtype) * tile_columns(weight.dtype) * taps * rows), weight.dtype)
+    packed = workspace.empty(
+        (groups, n_panels(n, weight.dtype) * tile_columns(weight.dtype) * taps * rows), weight.dtype
+    )
     for group in range(groups):
         at = group * taps * rows * n + (taps - 1 if strides[0] < 0 else 0)
         pack_into(weight, at, shape, strides, packed[group])
