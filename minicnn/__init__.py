@@ -12,12 +12,14 @@ Names, arguments and semantics are torch's: ``import minicnn as torch`` runs a t
 ``minicnn_kernels``.
 """
 
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+
 from minicnn_kernels import conv_algorithm, set_exact_convolutions, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
-from . import autograd, compiler, cuda, data, models, nn, ops, optim, random, utils
+from . import autograd, cuda, nn, ops, random
 from .autograd import Size, Tensor, enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .compiler import compile
 from .device import DeviceUnavailable, device
 from .dtypes import (
     DType,
@@ -127,4 +129,25 @@ long = int64
 int = int32
 dtype = DType
 
+if TYPE_CHECKING:
+    from . import compiler, data, models, optim, profiler, utils
+    from .compiler import compile
+
 __version__ = "0.1.0"
+
+_LATER = ("compiler", "data", "models", "optim", "profiler", "utils")
+
+
+def __getattr__(name: str) -> _Any:
+    """The packages that not every program needs are imported at their first use: half of the time of ``import minicnn``."""
+    from importlib import import_module
+
+    if name == "compile":
+        return import_module(".compiler", __name__).compile
+    if name in _LATER:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, "compile"})

@@ -15,11 +15,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .algorithms import conv_algorithm, current_conv_algorithm, set_exact_convolutions
-from .compile_cache import compile_cache_dir, compile_cache_status
+
+if TYPE_CHECKING:
+    from .compile_cache import compile_cache_dir, compile_cache_status
 
 __all__ = [
     "backend_of",
@@ -35,6 +38,13 @@ BACKENDS = ("cpu", "reference")
 
 _chosen: ContextVar[ModuleType | None] = ContextVar("minicnn_backend", default=None)
 _default: ModuleType | None = None
+
+
+def __getattr__(name: str) -> Any:
+    """What only compiled kernels and ``minicnn info`` need is imported at its first use."""
+    if name in ("compile_cache_dir", "compile_cache_status"):
+        return getattr(import_module(f"{__name__}.compile_cache"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def backend_of(array: np.ndarray) -> ModuleType:

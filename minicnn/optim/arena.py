@@ -5,7 +5,8 @@ alone. What may be moved together for its sake, and what may not:
 
 * *State* is the optimiser's own. That of all parameters that take their first step together is cut from one block; each
   tensor in ``optimizer.state`` is an ordinary one that looks at its piece. On the 12 parameters of the MNIST CNN this was
-  1 to 6 percent faster than an array for each (small pieces share pages), and on 62 parameters of a ResNet-18 no slower.
+  mostly up to 5 percent faster than an array for each (small pieces share pages); on 62 parameters of a ResNet-18 it made no
+  clear difference.
 * *Parameters* stay where they are. Moving them would have brought another 3 to 6 percent, and a NumPy array, a
   ``.data`` or a view that a user holds would silently have been cut off; in torch ``step`` never moves them.
 * *Gradients* come from the backward pass in arrays of their own. To copy them together costs 8 bytes an element, on top
