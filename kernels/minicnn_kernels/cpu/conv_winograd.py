@@ -234,13 +234,18 @@ def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, 
     for first in range(start, stop, block):
         n_tiles = min(block, stop - first)
         _map_inputs(first, n_tiles, x, window, c_v, v_row, wide, v, edge)
-        if summing:
+        # (One call of the product for both: each would be compiled anew.)
+        if summing:  # sums[p] += V[p]^T @ dM[p]
             _map_gradients(first, n_tiles, other, window, c_out, c_sum, wide, columns, m, edge)
-            batch, add = (POINTS_64, v_point, m_point, out.size // POINTS), ONE if first > start else ZERO
-            multiply(batch, c, c_out, n_tiles, v, ZERO, ONE, v_row, m, ZERO, out, ZERO, c_sum, columns, add, scratch)
-        else:
-            batch = (POINTS_64, v_point, other.size // POINTS, m_point)
-            multiply(batch, n_tiles, c_m, c, v, ZERO, v_row, ONE, other, ZERO, m, ZERO, c_m, columns, ZERO, scratch)
+            height, n, depth, v_down, v_across, target_row = c, c_out, n_tiles, ONE, v_row, c_sum
+            right, right_point, target, target_point = m, m_point, out, out.size // POINTS
+        else:  # M[p] = V[p] @ U[p]
+            height, n, depth, v_down, v_across, target_row = n_tiles, c_m, c, v_row, ONE, c_m
+            right, right_point, target, target_point = other, other.size // POINTS, m, m_point
+        batch, add = (POINTS_64, v_point, right_point, target_point), ONE if summing and first > start else ZERO
+        left = (v, ZERO, v_down, v_across)
+        multiply(batch, height, n, depth, *left, right, ZERO, target, ZERO, target_row, columns, add, scratch)
+        if not summing:
             _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge)
 
 
