@@ -24,7 +24,8 @@ from ..autograd.tracing import listening
 from ..nn import Module
 from ..random import Generator, default_generator
 from .guard import Guard, Unguarded, guard_of, model_state
-from .plan import Plan, describe
+from .plan import Plan, describe, tensors_in
+from .show import kept_bytes
 from .trace import Trace
 
 MAX_PLANS = 16
@@ -133,7 +134,11 @@ class CompiledModule(Module):
             generator.set_state(state)
         plan = Plan(trace.program, output, type(model).__name__)
         self._keep(guard, plan, tensors)
-        return plan.run(guard.inputs)
+        plan.memory.kept_unfused = kept_bytes(tensors_in(result), tensors)
+        del trace, result  # and the memory with them
+        result = plan.run(guard.inputs)
+        plan.memory.kept = kept_bytes(tensors_in(result), tensors)
+        return result
 
     def _warn(self, reason: str, stacklevel: int) -> None:
         """Say once why the model is not compiled; at the line that called it, ``stacklevel`` frames up from here."""
@@ -232,6 +237,7 @@ def compile(model: Module | None = None, **options: Any) -> CompiledModule | Cal
     Conv2d                                (4, 2, 6, 6)  1,152
     add_(1)                               ()
     BatchNormReLU  BatchNormTrain + ReLU  (4, 2, 6, 6)  1,152
+    kept for the backward pass: 3,344 bytes; unfused 3,344
 
     Raises
     ------

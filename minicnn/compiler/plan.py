@@ -8,13 +8,13 @@ step allocates nothing large, and memory that somebody outside still holds is ne
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..autograd import Op, Tensor, is_grad_enabled, set_grad_enabled
 from .patterns import fuse
+from .show import Memory, rows, text
 from .trace import Call, Program, Trace, Value, Write
 
 
@@ -52,6 +52,7 @@ class Plan:
     ----------
     calls : the operations that run.
     traced : how many operations the model's forward consisted of.
+    memory : where results lay in the first run, and what it kept for the backward pass.
     folded : whether weights were folded into others: then the plan is good for as long as these are what they were.
     """
 
@@ -69,6 +70,7 @@ class Plan:
         self._sources = [_Source(t) for t in sources.values()]
         self.folded = bool(self._sources)
         self._steps = self._prepared(results)
+        self.memory = Memory()  # of the first run
 
     def folded_anew(self) -> Plan:
         """A plan of the same trace for weights that have other values now. This one stays as it is: a thread may be running
@@ -83,6 +85,7 @@ class Plan:
         """Run the operations on new inputs; the result has the structure of the model's."""
         values: list[Any] = [*inputs, *[None] * (len(self.shapes) - len(inputs))]
         mode = is_grad_enabled()
+        memory = None if self.memory.places else self.memory
         for step in self._steps:
             if isinstance(step, Write):
                 getattr(step.target, step.name)(step.other)
@@ -101,6 +104,8 @@ class Plan:
                     values[number] = tensor
             else:
                 values[outputs[0]] = result
+            if memory is not None:
+                memory.note(result)
             del args, result  # what dies here has to be gone before the next result asks for memory
             for number in dying:
                 values[number] = None
@@ -122,29 +127,12 @@ class Plan:
             steps.append(_Step(call.op, args, slots, call.options, call.outputs, call.recording, dying))
         return steps
 
-    def rows(self) -> list[tuple[str, str, str, str]]:
-        """For each call: what runs, what it was fused from, its result's shape, its result's size in bytes."""
-        table = []
-        for call in self.calls:
-            if isinstance(call, Write):
-                table.append((f"{call.name}({call.other})", "", str(tuple(call.target.shape)), ""))
-                continue
-            number = call.outputs[0]
-            size = math.prod(self.shapes[number]) * self.dtypes[number].itemsize
-            table.append((call.name, " + ".join(call.fused_from), str(self.shapes[number]), f"{size:,}"))
-        return table
+    def rows(self) -> list[tuple[str, ...]]:
+        """For each call: what runs, what it was fused from, its result's shape, size in bytes, and memory."""
+        return rows(self)
 
     def __str__(self) -> str:
-        header = ("operation", "fused from", "result", "bytes")
-        rows = [header, *self.rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [f"{self.name}: {self.traced} operations traced, {sum(isinstance(c, Call) for c in self.calls)} run"]
-        for row in rows:
-            cells = [
-                cell.rjust(w) if i == 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
-        return "\n".join(lines)
+        return text(self)
 
 
 def describe(output: Any, trace: Trace) -> Any:
@@ -159,6 +147,14 @@ def describe(output: Any, trace: Trace) -> Any:
         return output
     trace.opaque(f"the model returns a {type(output).__name__}, which cannot be rebuilt")
     return output
+
+
+def tensors_in(output: Any) -> list[Tensor]:
+    """The tensors of a model's result."""
+    if isinstance(output, Tensor):
+        return [output]
+    parts = output.values() if isinstance(output, dict) else output if _rebuildable(output) else ()
+    return [tensor for part in parts for tensor in tensors_in(part)]
 
 
 def _rebuildable(output: Any) -> bool:
