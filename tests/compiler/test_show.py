@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import minicnn as mc
 from minicnn import nn
 from minicnn.compiler.show import kept_bytes
@@ -47,7 +49,7 @@ def test_evaluation_shows_memory_going_round():
     assert [row[0] for row in rows] == ["Conv2dReLU", "Conv2d", "AddReLU"] * 3
     letters = [row[4] for row in rows]
     assert set(letters) == {"a", "b", "c"}  # a block's input, and the two it is at work on
-    assert all(one != other for one, other in zip(letters, letters[1:], strict=False))
+    assert all(one != other for one, other in itertools.pairwise(letters))
     size = 4 * 4 * 32 * 32 * 32
     assert str(compiled.plan).endswith(f"large results: {9 * size:,} bytes, in {3 * size:,} bytes of memory")
 
