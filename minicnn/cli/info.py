@@ -40,7 +40,8 @@ def _rows() -> Iterator[tuple[str, str]]:
         "kernel cache",
         f"{status.folder} ({count} files, {size / 1e6:.1f} MB; {status.reason}{kept}; `minicnn warmup` fills it)",
     )
-    yield "extras", "plots: " + _extra("matplotlib", "plots") + "; bench: " + _extra("torch", "bench")
+    bench = _extra("torch", "bench") + ", " + _extra("jax", "bench")
+    yield "extras", "plots: " + _extra("matplotlib", "plots") + "; bench: " + bench
 
 
 def _installed(package: str) -> str | None:
