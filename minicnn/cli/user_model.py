@@ -68,16 +68,12 @@ def _imported(where: str) -> ModuleType:
     is_file = where.endswith(".py")
     if is_file and not Path(where).is_file():
         raise UserError(f"MODEL: there is no file {where}")
-    sys.path.insert(0, str(Path(where).resolve().parent if is_file else Path.cwd()))
+    folder = str(Path(where).resolve().parent if is_file else Path.cwd())
+    sys.path.insert(0, folder)
     try:
         if not is_file:
             return importlib.import_module(where)
-        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-        assert spec is not None, "a name that ends in .py has a loader"
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return _run_file(where)
     except ModuleNotFoundError as error:
         if not is_file and error.name and (where == error.name or where.startswith(error.name + ".")):
             raise UserError(
@@ -88,7 +84,25 @@ def _imported(where: str) -> ModuleType:
     except Exception as error:
         raise UserError(f"MODEL: importing {where} failed: {described(error)}") from None
     finally:
-        del sys.path[0]
+        # By value: the imported code may have put folders of its own in front, or taken this one away.
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _run_file(where: str) -> ModuleType:
+    # A name no import statement can spell, so that a model in random.py does not stand in for the standard library's.
+    spec = importlib.util.spec_from_file_location(f"model file {Path(where).stem}", where)
+    assert spec is not None, "a name that ends in .py has a loader"
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Before it runs, as import does: a dataclass with annotations kept as text looks up its own module there.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(spec.name, None)
+        raise
+    return module
 
 
 def _suggestion(found: Any) -> str:
