@@ -12,8 +12,7 @@ Names, arguments and semantics are torch's: ``import minicnn as torch`` runs a t
 ``minicnn_kernels``.
 """
 
-from typing import TYPE_CHECKING
-from typing import Any as _Any
+import typing as _typing
 
 from minicnn_kernels import conv_algorithm, set_exact_convolutions, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
@@ -129,7 +128,7 @@ long = int64
 int = int32
 dtype = DType
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from . import compiler, data, models, optim, profiler, utils
     from .compiler import compile
 
@@ -138,7 +137,7 @@ __version__ = "0.1.0"
 _LATER = ("compiler", "data", "models", "optim", "profiler", "utils")
 
 
-def __getattr__(name: str) -> _Any:
+def __getattr__(name: str) -> _typing.Any:
     """The packages that not every program needs are imported at their first use: half of the time of ``import minicnn``."""
     from importlib import import_module
 
@@ -151,3 +150,6 @@ def __getattr__(name: str) -> _Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER, "compile"})
+
+
+__all__ = [name for name in __dir__() if not name.startswith("_")]

@@ -21,7 +21,9 @@ from typing import Any, Protocol
 import numpy as np
 
 MAX_WORKERS = 64  # of those that wait awake; more would look at each other's work for longer than it takes
-TRIES = 1 << 13  # looks and pauses before going to sleep: about 100 microseconds
+TRIES = (
+    1 << 13
+)  # looks and pauses before going to sleep: about 100 microseconds on x86, less without a pause instruction
 GRACE = 1 << 7  # pauses that a worker leaves its sender to call its own kernel, which lets go of the interpreter lock
 
 Chunk = tuple[int, int]
@@ -109,18 +111,20 @@ class _Pool:
         finished: list[BaseException | None] = []
         signal: SimpleQueue = SimpleQueue()
         board.number += 1
-        for inbox, chunk in zip(self.inboxes, chunks[1:], strict=False):
-            inbox.put((fn, chunk, args, finished, signal, board.number))
-        board.send(others)
+        sent = 0
         error: BaseException | None = None
         try:
+            for inbox, chunk in zip(self.inboxes, chunks[1:], strict=False):
+                inbox.put((fn, chunk, args, finished, signal, board.number))
+                sent += 1
+            board.send(others)
             fn(*chunks[0], *args)
             board.await_done(others)
         except BaseException as own:
             error = own
         # Whatever happens here (Ctrl-C included), wait: the workers write into the caller's arrays. A worker first
         # appends to `finished`, then signals, so a signal that an interrupt swallowed is not missed.
-        while len(finished) < others:
+        while len(finished) < sent:
             try:
                 signal.get()
             except BaseException as interrupt:
@@ -154,6 +158,12 @@ class _Board:
         self.waiting = _waiting
         apart = self.waiting.APART if self.waiting else 1
         self.work, self.done = (np.zeros(MAX_WORKERS * apart, np.int64) for _ in range(2))
+        if (
+            self.waiting
+        ):  # compiled or loaded here, where an error reaches the caller; in a worker nobody would hear of it
+            self.waiting.send_work(self.work, 0, 0)
+            self.waiting.await_work(self.work, self.done, 0, 0, 0, 0)
+            self.waiting.await_done(self.done, 0, 0, 0)
 
     def send(self, workers: int) -> None:
         if self.waiting and workers <= MAX_WORKERS:

@@ -8,13 +8,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..geometry import conv_output_size
+from .microkernel import SIMD
 
 Pair = tuple[int, int]
 
 # What Winograd's maps cost, in multiply-adds of the product, for one tile or filter of one channel.
 INPUT_MAP, OUTPUT_MAP, FILTER_MAP = 400, 220, 600
-# What a number of a patch costs im2col to copy.
+# What a number of a patch costs im2col to copy, or a number of a tile whose channels fill no vector.
 PATCH_COPY = 3
+LANES = SIMD.vector_bytes // 4  # of float32; the maps work on whole vectors of channels
 # Up to so many channels a group, reading patches where they lie is at least 10 % faster than copying them.
 DIRECT_CHANNELS = 32
 
@@ -71,16 +73,23 @@ def choose(
         n, c_in, h, w = x_shape
         h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip((h, w), padding, strict=True))
         tiles = n * -(-h_out // 4) * -(-w_out // 4)
-        product = 36 * tiles * c_in * c_out
-        maps = tiles * (INPUT_MAP * c_in + OUTPUT_MAP * c_out) + FILTER_MAP * c_in * c_out
-        plain = 9 * n * h_out * w_out * c_in * (c_out + PATCH_COPY)
+        columns = _round_up(c_out, 2 * LANES)  # a register tile multiplies them all, needed or not
+        product = 36 * tiles * c_in * columns
+        maps = tiles * (INPUT_MAP * _round_up(c_in, LANES) + OUTPUT_MAP * _round_up(c_out, LANES))
+        maps += FILTER_MAP * c_in * c_out + (36 * tiles * c_in * PATCH_COPY if c_in % LANES else 0)
+        other, copies = ("direct", 0) if c_in <= DIRECT_CHANNELS else ("im2col", PATCH_COPY)
+        plain = 9 * n * h_out * w_out * c_in * (columns + copies)
         if product + maps < plain:
             return Choice(
-                "winograd", f"3x3, stride 1: an estimated {plain / (product + maps):.1f} times faster than im2col"
+                "winograd", f"3x3, stride 1: an estimated {plain / (product + maps):.1f} times faster than {other}"
             )
     if c_per_group <= DIRECT_CHANNELS:
         return Choice("direct", f"{c_per_group} channels a group: too few to copy patches for")
     return Choice("im2col", f"{c_per_group} channels: copying patches is lost beside multiplying them")
+
+
+def _round_up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 def is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:

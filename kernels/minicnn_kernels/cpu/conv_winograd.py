@@ -43,7 +43,8 @@ from .jit import ONE, ZERO, jit, jit_inline
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
 from .memory import clear, copy
 from .microkernel import tile_columns
-from .winograd_tiles import G, grad_tile, input_tile, lanes, output_tile
+from .simd import lanes
+from .winograd_tiles import G, grad_tile, input_tile, output_tile
 
 POINTS = 36
 POINTS_64 = np.int64(POINTS)  # for tuples that compiled functions pass on: a plain 36 would be a type of its own there

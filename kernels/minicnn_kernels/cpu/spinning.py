@@ -1,6 +1,6 @@
 """Waiting awake: for the microseconds between two parallel regions, a thread looks at a number instead of going to sleep.
 
-To wake a sleeping thread takes 30 to 60 microseconds, twice a region: for the work, and once more for the interpreter lock.
+To wake a sleeping thread takes 40 to 100 microseconds, for the work and once more for the interpreter lock.
 A training step has dozens of regions. So a worker that has finished looks for a while (about 100 microseconds) whether there
 is more to do, and so does the caller whether the workers are done; then they go to sleep as before (``threads.py``). Looking
 holds no interpreter lock, and the processor's pause instruction leaves the core's units to a neighbour.
@@ -84,11 +84,13 @@ def send_work(work, count, number):
 @jit
 def await_done(done, count, number, tries):
     """Look whether the first `count` workers have done job `number`."""
-    for i in range(count):
-        for _ in range(tries):
-            if look(done, i * APART) == number:
-                break
-            pause()
+    i = 0
+    for _ in range(tries):
+        while i < count and look(done, i * APART) == number:
+            i += 1
+        if i == count:
+            return
+        pause()
 
 
 if not DISABLED:

@@ -23,6 +23,7 @@ from numba.extending import intrinsic
 
 from .jit import DISABLED
 from .microkernel import SIMD
+from .simd import lanes
 
 B_T = np.array(
     [
@@ -85,11 +86,6 @@ def apply_a(y0: Any, y1: Any, y2: Any, y3: Any) -> Sequence[Any]:
     even_1, odd_1 = y0 + y2, y1 + y3
     even_2, odd_2 = y0 + 4 * y2, 2 * y1 + 8 * y3
     return y0, even_1 + odd_1, even_1 - odd_1, even_2 + odd_2, even_2 - odd_2, y3
-
-
-def lanes(dtype: np.dtype) -> int:
-    """Channels that ``tile_map``'s functions take at once."""
-    return SIMD.vector_bytes // dtype.itemsize
 
 
 def _both_sides(apply: Callable[..., Sequence[Any]], tile: list[list[Any]]) -> list[Sequence[Any]]:
