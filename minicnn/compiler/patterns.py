@@ -20,6 +20,9 @@ versions of the tensors they came from (``plan.py``).
 
 A chain through ``Add`` may come from either side; the other operand, of the same shape and type, is an operand of the fused
 operation, after those of the first.
+
+The operation that replaces a chain runs where the chain's last one ran. So a chain is left alone where another call in
+between (a batch norm that is used twice, a count) changes memory that the chain looks at, or looks at what it changes.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ from ..ops.matmul import Linear
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import MaxPool2d
 from ..ops.residual import AddReLU, BatchNormAddReLU
+from .show import address_of
 from .trace import Call, Program, Value, Write
 
 
@@ -56,6 +60,13 @@ class Pattern(NamedTuple):
     chain: tuple[type[Op], ...]
     fuse: Callable[[list[Link], Program], list[Call]]
     inference_only: bool = False
+
+
+class Effects(NamedTuple):
+    """The memory of the model's tensors that one call looks at, and what it changes; by address."""
+
+    reads: set[int]
+    writes: set[int]
 
 
 def _joined(op: type[Op]) -> Callable[[list[Link], Program], list[Call]]:
@@ -125,12 +136,14 @@ def fuse(program: Program, outputs: set[int], inference: bool) -> list[Call | Wr
                 consumer[a.number] = i
     only_consumer = {number: i for number, i in consumer.items() if uses[number] == 1}
 
+    effects = _effects(calls)
+
     replaced: dict[int, list[Call]] = {}  # index of a chain's last call -> the fused calls
     gone: set[int] = set()
     for i in range(len(calls)):
         for pattern in PATTERNS if i not in gone else ():
             chain = _chain_at(program, i, pattern, only_consumer) if inference or not pattern.inference_only else None
-            if chain:
+            if chain and not _disturbed(chain, effects, pattern.inference_only):
                 # The fused call takes the last one's place: everything it needs is there by then.
                 replaced[max(chain)] = pattern.fuse([*chain.values()], program)
                 gone.update(chain)
@@ -162,6 +175,48 @@ def _chain_at(program: Program, start: int, pattern: Pattern, only_consumer: dic
         before = Value(call.outputs[0])
         at = only_consumer.get(before.number)
     return chain
+
+
+def _effects(calls: list[Call | Write]) -> list[Effects]:
+    """What each call does to memory that outlives it. A tensor that nothing changes counts for nothing."""
+    written: set[int] = set()
+    for call in calls:
+        written |= _written(call)
+    behind: dict[int, set[int]] = {}  # value -> the memory it may be a view of
+    effects = []
+    for call in calls:
+        if isinstance(call, Write):
+            effects.append(Effects(_written(call), _written(call)))
+            continue
+        seen: set[int] = set()
+        for a in call.args:
+            seen |= behind.get(a.number, set()) if isinstance(a, Value) else _memory(a)
+        seen &= written
+        behind |= dict.fromkeys(call.outputs, seen)
+        options = {place for option in call.options.values() for place in _memory(option)}
+        effects.append(Effects(seen | (options & written), _written(call)))
+    return effects
+
+
+def _written(call: Call | Write) -> set[int]:
+    if isinstance(call, Write):
+        return _memory(call.target)
+    if call.op is BatchNormTrain:
+        return _memory(call.options["running_mean"]) | _memory(call.options["running_var"])
+    return set()
+
+
+def _memory(thing: Any) -> set[int]:
+    return {address_of(thing._array)} if isinstance(thing, Tensor) else set()
+
+
+def _disturbed(chain: dict[int, Link], effects: list[Effects], folding: bool) -> bool:
+    """Whether the chain and a call between its first and its last one depend on their order. What is folded is looked at
+    before the plan runs, so there any change counts."""
+    reads = set().union(*(effects[i].reads for i in chain))
+    writes = set().union(*(effects[i].writes for i in chain))
+    between = range(len(effects)) if folding else range(min(chain), max(chain))
+    return any(effects[i].writes & (reads | writes) or effects[i].reads & writes for i in between if i not in chain)
 
 
 def _alike(program: Program, call: Call, operands: tuple) -> bool:

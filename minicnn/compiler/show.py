@@ -38,7 +38,7 @@ class Memory:
 
     def note(self, result: Any) -> None:
         array = (result[0] if isinstance(result, tuple) else result)._array
-        self.places.append(_address(array) if array.nbytes >= SMALLEST else None)
+        self.places.append(address_of(array) if array.nbytes >= SMALLEST else None)
 
 
 def kept_bytes(results: Iterable[Tensor], own: Iterable[Tensor]) -> int:
@@ -53,14 +53,14 @@ def kept_bytes(results: Iterable[Tensor], own: Iterable[Tensor]) -> int:
         seen.add(node)
         for array in getattr(node.ctx, "_saved", None) or ():
             if isinstance(array, np.ndarray):
-                sizes[_address(array)] = max(array.nbytes, sizes.get(_address(array), 0))
+                sizes[address_of(array)] = max(array.nbytes, sizes.get(address_of(array), 0))
         stack += [edge[0] for edge in node.edges if edge is not None and isinstance(edge[0], Node)]
     for tensor in own:
-        sizes.pop(_address(tensor._array), None)
+        sizes.pop(address_of(tensor._array), None)
     return sum(sizes.values())
 
 
-def _address(array: np.ndarray) -> int:
+def address_of(array: np.ndarray) -> int:
     """Where the memory begins that the array looks at."""
     while isinstance(array.base, np.ndarray):
         array = array.base

@@ -190,3 +190,74 @@ def test_a_part_without_gradients_inside_a_part_with_them_is_not_folded():
     compiled = mc.compile(copy.deepcopy(eager))
     for _ in range(2):
         assert_equal(step(compiled, images(mc.float64)), step(eager, images(mc.float64)))
+
+
+class Between(nn.Module):
+    """Effects between the operations of a chain."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.conv, self.norm, self.function = nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2), function
+        self.register_buffer("offset", mc.zeros(3, 2, 4, 4))
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def shared_norm(m, x):
+    return F.relu(m.norm(x) + m.norm(x * 3 + 1))
+
+
+def added_before_a_write(m, x):
+    y = x + m.offset
+    m.offset.add_(1.0)
+    return F.relu(y)
+
+
+def a_view_added_before_a_write(m, x):
+    y = x.flatten(1) + m.offset.reshape(3, 32)
+    m.offset.add_(1.0)
+    return F.relu(y)
+
+
+def statistics_looked_at(m, x):
+    y = m.norm(x)
+    statistics = m.norm.running_mean * 1
+    return F.relu(y) + statistics.reshape(1, 2, 1, 1)
+
+
+def statistics_changed(m, x):
+    y = m.conv(x)
+    m.norm.running_mean.add_(1.0)
+    return F.relu(m.norm(y))
+
+
+EFFECTS = shared_norm, added_before_a_write, a_view_added_before_a_write, statistics_looked_at, statistics_changed
+
+
+@pytest.mark.parametrize("function", EFFECTS)
+@pytest.mark.parametrize("training", [True, False])
+def test_effects_keep_their_order(function, training):
+    mc.manual_seed(0)
+    eager = Between(function).double().train(training)
+    compiled = mc.compile(copy.deepcopy(eager))
+    for i in range(3):
+        x = mc.randn(3, 2, 4, 4, dtype=mc.float64) * (i + 1) + i
+        with mc.set_grad_enabled(training):
+            assert_equal([compiled(x).detach().numpy()], [eager(x).detach().numpy()])
+        assert compiled.plan is not None
+        for ours, theirs in zip(compiled.buffers(), eager.buffers(), strict=True):
+            assert_equal([ours.numpy()], [theirs.numpy()])
+
+
+def test_a_count_in_between_is_no_obstacle():
+    def counted(m, x):
+        y = m.norm(x)
+        m.offset.add_(1.0)
+        return F.relu(y)
+
+    compiled = mc.compile(Between(counted))
+    compiled(mc.randn(3, 2, 4, 4))
+    assert [" + ".join(call.fused_from) for call in compiled.plan.calls if hasattr(call, "fused_from")] == [
+        "BatchNormTrain + ReLU"
+    ]
