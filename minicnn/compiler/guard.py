@@ -66,7 +66,7 @@ def guard_of(model: Module, args: tuple, kwargs: dict[str, Any]) -> Guard:
 def model_state(model: Module) -> tuple:
     """The model's part of the key."""
     state: list[Any] = []
-    _note_module(model, state)
+    _note_module(model, state, set())
     return tuple(state)
 
 
@@ -95,8 +95,13 @@ def _note_argument(argument: Any, call: list[Any], inputs: list[Tensor]) -> None
         raise Unguarded(f"an argument is a {kind.__name__}, neither a tensor nor a plain value")
 
 
-def _note_module(module: Module, state: list[Any], path: str = "") -> None:
-    """Hot: this runs over all modules before each call."""
+def _note_module(module: Module, state: list[Any], seen: set[int], path: str = "") -> None:
+    """Hot: this runs over all modules before each call. ``seen`` has the ids of those that are noted, or being noted: a
+    module may hold the one that holds it."""
+    if id(module) in seen:
+        state.append(module)
+        return
+    seen.add(id(module))
     attributes = module.__dict__
     if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"] or attributes["_backward_hooks"]:
         raise Unguarded(f"the module {path[1:] or type(module).__name__!r} has hooks")
@@ -110,7 +115,7 @@ def _note_module(module: Module, state: list[Any], path: str = "") -> None:
         elif kind is tuple and _PLAIN.issuperset(kinds := [type(part) for part in value]):  # a stride, a padding
             state += (name, value, *kinds)
         else:
-            state += (name, _frozen(value))
+            state += (name, _frozen(value, seen))
     for registry in (attributes["_parameters"], attributes["_buffers"]):
         for name, tensor in registry.items():
             if tensor is None:
@@ -121,7 +126,7 @@ def _note_module(module: Module, state: list[Any], path: str = "") -> None:
     for name, child in attributes["_modules"].items():
         state.append(name)
         if child is not None:
-            _note_module(child, state, f"{path}.{name}")
+            _note_module(child, state, seen, f"{path}.{name}")
 
 
 class _Identity:
@@ -139,22 +144,24 @@ class _Identity:
         return id(self.thing)
 
 
-def _frozen(value: Any, depth: int = 0) -> Any:
+def _frozen(value: Any, seen: set[int], depth: int = 0) -> Any:
     """A value as part of a key."""
     kind = type(value)
     if kind in _PLAIN or isinstance(value, np.generic):
         return kind, value
     if depth < _DEPTH:
         if kind is tuple or kind is list:
-            return kind, *(_frozen(part, depth + 1) for part in value)
+            return kind, *(_frozen(part, seen, depth + 1) for part in value)
         if kind is dict:
-            return kind, *((_frozen(k, depth + 1), _frozen(v, depth + 1)) for k, v in value.items())
+            return kind, *((_frozen(k, seen, depth + 1), _frozen(v, seen, depth + 1)) for k, v in value.items())
         if kind is set or kind is frozenset:
-            return kind, frozenset(_frozen(part, depth + 1) for part in value)
+            return kind, frozenset(_frozen(part, seen, depth + 1) for part in value)
         if isinstance(value, np.ndarray):
             return _Identity(value), value.shape, value.dtype, value.tobytes() if value.nbytes <= _SMALL else None
         if isinstance(value, Module):  # one that is not registered: in a list, say
-            return model_state(value)
+            state: list[Any] = []
+            _note_module(value, state, seen)
+            return tuple(state)
     return _Identity(value), *_plain_attributes(value)
 
 

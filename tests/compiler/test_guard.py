@@ -518,3 +518,37 @@ def test_the_loss_inside_is_not_taken_for_a_constant():
         compiled(x, mc.tensor([0, 0, 0, 0]))
     for target in ([0, 1, 2, 0], [2, 2, 1, 1]):
         assert mc.equal(compiled(x, mc.tensor(target)), eager(x, mc.tensor(target)))
+
+
+class Child(nn.Module):
+    def __init__(self, parent):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.parent = [parent]  # not registered
+        self.__dict__["owner"] = parent
+
+    def forward(self, x):
+        return self.linear(x) * self.parent[0].scale + self.owner.shift
+
+
+class Parent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.shift = 2.0, 1.0
+        self.child = Child(self)
+
+    def forward(self, x):
+        return self.child(x)
+
+
+def test_a_module_that_knows_its_parent():
+    eager = Parent()
+    compiled, x = mc.compile(eager), mc.randn(2, 3)
+    assert_equal(step(compiled, x), step(eager, x), tolerance=1e-6)  # float32
+    plan = compiled.plan
+    assert plan is not None
+    compiled(x)
+    assert compiled.plan is plan
+    eager.scale, eager.shift = 3.0, -1.0
+    assert_equal(step(compiled, x), step(eager, x), tolerance=1e-6)
+    assert compiled.plan is not plan
