@@ -14,7 +14,7 @@ import numpy as np
 
 from ..autograd import Op, Tensor, is_grad_enabled, set_grad_enabled
 from .patterns import fuse
-from .show import Memory, rows, text
+from .show import Memory, place_of, rows, text
 from .trace import Call, Program, Trace, Value, Write
 
 
@@ -85,7 +85,7 @@ class Plan:
         """Run the operations on new inputs; the result has the structure of the model's."""
         values: list[Any] = [*inputs, *[None] * (len(self.shapes) - len(inputs))]
         mode = is_grad_enabled()
-        memory = None if self.memory.places else self.memory
+        places: list[int | None] | None = None if self.memory.places else []
         for step in self._steps:
             if isinstance(step, Write):
                 getattr(step.target, step.name)(step.other)
@@ -104,11 +104,13 @@ class Plan:
                     values[number] = tensor
             else:
                 values[outputs[0]] = result
-            if memory is not None:
-                memory.note(result)
+            if places is not None:
+                places.append(place_of(result))
             del args, result  # what dies here has to be gone before the next result asks for memory
             for number in dying:
                 values[number] = None
+        if places is not None:
+            self.memory.places = places  # at once, and only of a whole run: other threads may run too
         return _rebuild(self.output, values)
 
     def _prepared(self, results: set[int]) -> list[_Step | Write]:

@@ -32,13 +32,15 @@ class Memory:
     """Notes of one run: where each result lay, and what the graph keeps of it."""
 
     def __init__(self) -> None:
-        self.places: list[int | None] = []  # for each operation the address of its result's memory; None where small
+        self.places: list[int | None] = []  # for each operation what place_of says
         self.kept = 0  # bytes that the backward pass needs
         self.kept_unfused = 0
 
-    def note(self, result: Any) -> None:
-        array = (result[0] if isinstance(result, tuple) else result)._array
-        self.places.append(address_of(array) if array.nbytes >= SMALLEST else None)
+
+def place_of(result: Any) -> int | None:
+    """The address of an operation's result's memory; None where it is small."""
+    array = (result[0] if isinstance(result, tuple) else result)._array
+    return address_of(array) if array.nbytes >= SMALLEST else None
 
 
 def kept_bytes(results: Iterable[Tensor], own: Iterable[Tensor]) -> int:

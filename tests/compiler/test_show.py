@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 import minicnn as mc
 from minicnn import nn
 from minicnn.compiler.show import kept_bytes
 from minicnn.nn import functional as F
+from minicnn.ops.residual import AddReLU
 
 
 class Block(nn.Module):
@@ -52,6 +55,26 @@ def test_evaluation_shows_memory_going_round():
     assert all(one != other for one, other in itertools.pairwise(letters))
     size = 4 * 4 * 32 * 32 * 32
     assert str(compiled.plan).endswith(f"large results: {9 * size:,} bytes, in {3 * size:,} bytes of memory")
+
+
+def test_a_first_run_that_fails_leaves_nothing_half_noted(monkeypatch):
+    compiled = mc.compile(Block().eval())
+    x = mc.randn(4, 32, 32, 32)
+    with mc.no_grad():
+        compiled(x)
+        plan = compiled.plan.folded_anew()  # one that has not run
+
+        def fail(*args, **options):
+            raise MemoryError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(AddReLU, "apply", fail)
+            with pytest.raises(MemoryError):
+                plan.run([x])
+        assert len(str(plan).splitlines()) == 5  # no memory to show yet
+        plan.run([x])
+    assert [row[4] for row in plan.rows()] == [row[4] for row in compiled.plan.rows()]
+    assert "large results" in str(plan)
 
 
 def test_what_a_graph_keeps():
