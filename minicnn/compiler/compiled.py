@@ -41,6 +41,7 @@ class _Cache:
         self.last: Plan | None = None
         self.warned: set[str] = set()
         self.unsettled = 0  # traces in a row during which the model changed what they depend on
+        self.drawn = 0  # traces in a row during which Python's or NumPy's generators moved
         self.given_up = False
 
 
@@ -111,7 +112,11 @@ class CompiledModule(Module):
         with listening(trace):
             result = model(*args, **kwargs)
             output = describe(result, trace)
-            if _other_random_states() != elsewhere:
+            # Once, it may have been another thread (a loader's); the next call tries again.
+            drawn = _other_random_states() != elsewhere
+            cache.drawn = cache.drawn + 1 if drawn else 0
+            if cache.drawn > 1:
+                cache.drawn = 0
                 trace.opaque("forward draws random numbers from Python or NumPy, not from minicnn")
             if [p._version_cell.value for p in model.parameters()] != versions:
                 trace.opaque("forward changes a parameter")
@@ -127,6 +132,9 @@ class CompiledModule(Module):
         if trace.broken:
             self._keep(guard, trace.broken, tensors)
             self._warn(trace.broken, stacklevel=4)
+            return result
+        if drawn:
+            cache.last = None
             return result
         for buffer, values in buffers:
             np.copyto(buffer._array, values)
@@ -207,8 +215,14 @@ def _generators(model: Module) -> list[Generator]:
 
 def _other_random_states() -> tuple:
     """Python's and NumPy's global generators."""
-    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  a look, no draw
-    return random.getstate(), state["state"]["key"].tobytes(), state["state"]["pos"], state["has_gauss"]
+    return random.getstate(), _comparable(np.random.get_state(legacy=False))  # noqa: NPY002  a look, no draw
+
+
+def _comparable(state: Any) -> Any:
+    """A bit generator's state, whichever it is, as something that ``==`` compares."""
+    if isinstance(state, dict):
+        return {name: _comparable(part) for name, part in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
 @overload

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import random
+import threading
 import types
 import warnings
 
@@ -552,3 +553,37 @@ def test_a_module_that_knows_its_parent():
     eager.scale, eager.shift = 3.0, -1.0
     assert_equal(step(compiled, x), step(eager, x), tolerance=1e-6)
     assert compiled.plan is not plan
+
+
+def test_numpys_global_generator_may_be_another_one():
+    before = np.random.get_bit_generator()
+    np.random.set_bit_generator(np.random.PCG64(1))
+    try:
+        compiled = mc.compile(nn.Linear(3, 3))
+        compiled(mc.randn(2, 3))
+        assert compiled.plan is not None
+        drawing = mc.compile(Effect(EFFECTS["NumPy's random"]))
+        drawing(mc.ones(2, 3))
+        with pytest.warns(UserWarning, match="draws random numbers from Python or NumPy"):
+            drawing(mc.ones(2, 3))
+    finally:
+        np.random.set_bit_generator(before)
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_another_threads_draw_is_no_reason_to_give_up(draw):
+    class Meanwhile(nn.Module):
+        def forward(self, x):
+            if draws:
+                thread = threading.Thread(target=draws.pop())
+                thread.start()
+                thread.join()
+            return F.relu(x + x)
+
+    draws = [draw]
+    compiled, x = mc.compile(Meanwhile()), mc.randn(2, 3)
+    first = compiled(x)  # no warning
+    assert compiled.plan is None
+    second = compiled(x)
+    assert compiled.plan is not None
+    assert_equal([first.numpy(), second.numpy()], [F.relu(x + x).numpy()] * 2, tolerance=0)
