@@ -9,7 +9,8 @@
   looked at anew in each run; weights that were folded into others are the plan's own business (``plan.py``).
 
 Attributes count by value where they are plain, containers and simple objects of plain values included, and by identity
-elsewhere. What the key cannot know stands in ``docs/compile.md``: globals, and what lies deeper inside objects.
+elsewhere. What the key does not know, in ``docs/compile.md`` too: globals, class attributes, methods other than ``forward``
+that are replaced in the class, NumPy arrays above 4 KB that are changed in place, and what lies deeper inside objects.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _REGISTRIES = frozenset(
         *("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"),
     )
 )
-_SMALL = 1 << 12  # bytes of a NumPy array that are compared one by one
+_SMALL = 1 << 12  # bytes: up to here a NumPy array counts by its numbers too
 _DEPTH = 6  # of containers in containers
 
 
