@@ -107,6 +107,8 @@ def backward_weight(
     if not chunks:
         return np.zeros(weight_shape, dtype)
     sums = workspace.empty((len(chunks), POINTS, c_in * c_sum + PAD), dtype)
+    if c_sum > c_out:  # columns that the products do not write, but the map back reads with the others
+        sums[:, :, : c_in * c_sum].reshape(len(chunks), POINTS, c_in, c_sum)[..., c_out:] = 0
     x_flat, grad_flat, window = x.reshape(-1), grad.reshape(-1), (*x.shape[1:], h_out, w_out, *padding)
     bias_or_none = np.empty(0, dtype)
     # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself.

@@ -113,7 +113,8 @@ def _plain_tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accum
     columns = tile_columns(a.dtype)
     for i in range(n_rows):
         row = a[a_at + i * a_row :][: (k - 1) * a_col + 1 : a_col]
-        total = row @ b[b_at : b_at + k * columns].reshape(k, columns)  # (k,) @ (k, columns) -> (columns,)
+        with np.errstate(all="ignore"):  # columns beyond the matrix may hold anything; nobody looks at their results
+            total = row @ b[b_at : b_at + k * columns].reshape(k, columns)  # (k,) @ (k, columns) -> (columns,)
         target = c[c_at + i * c_row : c_at + i * c_row + columns]
         target[:] = target + total if accumulate else total
 
