@@ -38,9 +38,10 @@ from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
 from .conv_shared import GRAIN_FLOPS, Pair
-from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
+from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
+from .matmul import pack_panels
 from .memory import clear, copy
 from .microkernel import tile_columns
 from .simd import lanes
@@ -60,7 +61,7 @@ def forward(
 ) -> np.ndarray:
     """See ``conv.conv2d_forward``; stride, dilation and groups are 1 and filters 3x3."""
     c_out, c_in, _, _ = weight.shape
-    taps = _packed(contiguous(weight).reshape(c_out, 9 * c_in).T)  # row (i, t), column o: weight[o, i, t]
+    taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)  # row (i, t), column o: weight[o, i, t]
     h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip(x.shape[2:], padding, strict=True))
     out = empty_channels_last((x.shape[0], c_out, h_out, w_out), x.dtype)
     _convolve(to_channels_last(x), _map_filters(taps, MAP_FILTER), bias, padding, out)
@@ -79,7 +80,7 @@ def backward_input(
     """See ``conv.conv2d_backward_input``."""
     c_out, c_in, _, _ = weight.shape
     # Row (o, t), column i: weight[o, i, 8 - t]; here still at t, and the map is turned round instead.
-    taps = _packed(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
+    taps = pack_panels(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
     grad_x = empty_channels_last(input_shape, grad_out.dtype)
     filters = _map_filters(taps, MAP_FILTER[:, ::-1])
     _convolve(to_channels_last(grad_out), filters, None, (2 - padding[0], 2 - padding[1]), grad_x)
@@ -152,21 +153,6 @@ def _scratch(block: int, c_v: int, c_m: int, dtype: np.dtype) -> tuple[np.ndarra
     """What a thread needs to itself: V and M of a block, a tile at the image's edge, a register tile."""
     v, m = (workspace.empty((POINTS * (block * c + PAD),), dtype) for c in (c_v, c_m))
     return v, m, np.empty(POINTS * max(c_v, c_m), dtype), tile_scratch(dtype)
-
-
-def _packed(matrix: np.ndarray) -> np.ndarray:
-    """(rows, n), row-major or transposed, as panels: [panel][row][columns], flat."""
-    (rows, n), columns = matrix.shape, tile_columns(matrix.dtype)
-    packed = empty_panels(rows, n, matrix.dtype)
-    grain = max(1, (1 << 15) // max(1, rows * columns))
-    if matrix.flags.c_contiguous:
-        parallel_for(
-            pack_rows, n_panels(n, matrix.dtype), matrix.reshape(-1), 0, n, rows, n, columns, packed, grain=grain
-        )
-    else:
-        flat = contiguous(matrix.T).reshape(-1)
-        parallel_for(pack_columns, n_panels(n, matrix.dtype), flat, 0, rows, rows, n, columns, packed, grain=grain)
-    return packed
 
 
 def _map_filters(taps: np.ndarray, matrix: np.ndarray) -> np.ndarray:

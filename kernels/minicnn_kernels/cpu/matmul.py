@@ -54,14 +54,7 @@ def _matmul_2d(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 def _packed(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     (m, k), n = a.shape, b.shape[1]
     a_flat, a_row, a_col = _flat(a)
-    b_flat, b_row, b_col = _flat(b)
-    columns, panels = tile_columns(a.dtype), n_panels(n, a.dtype)
-    packed = empty_panels(k, n, a.dtype)
-    grain = max(1, GRAIN_FLOPS // 8 // (k * columns))  # packing an element takes about as long as 8 operations
-    if b_col == 1:
-        parallel_for(pack_rows, panels, b_flat, 0, b_row, k, n, columns, packed, grain=grain)
-    else:
-        parallel_for(pack_columns, panels, b_flat, 0, b_col, k, n, columns, packed, grain=grain)
+    packed, columns, panels = pack_panels(b), tile_columns(a.dtype), n_panels(n, a.dtype)
     c_flat = out.reshape(-1)  # (m, n) -> (m*n,)
     tiles = -(-m // ROWS)
     by_rows = tiles >= panels or tiles >= 8 * get_num_threads()
@@ -80,6 +73,20 @@ def _packed(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         parallel_for(run, tiles, grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * n)))
     else:
         parallel_for(run, panels, grain=max(1, GRAIN_FLOPS // (2 * m * k * columns)))
+
+
+def pack_panels(b: np.ndarray) -> np.ndarray:
+    """(k, n), row-major or transposed -> the panels that ``gemm.multiply`` reads, flat."""
+    k, n = b.shape
+    b_flat, b_row, b_col = _flat(b)
+    columns, panels = tile_columns(b.dtype), n_panels(n, b.dtype)
+    packed = empty_panels(k, n, b.dtype)
+    grain = max(1, GRAIN_FLOPS // 8 // (k * columns))  # packing an element takes about as long as 8 operations
+    if b_col == 1:
+        parallel_for(pack_rows, panels, b_flat, 0, b_row, k, n, columns, packed, grain=grain)
+    else:
+        parallel_for(pack_columns, panels, b_flat, 0, b_col, k, n, columns, packed, grain=grain)
+    return packed
 
 
 def _few_rows(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
