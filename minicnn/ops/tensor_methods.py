@@ -128,26 +128,28 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     return shape.reshape(self, tuple(other.shape))
 
 
+def _named(family: Any, names: str) -> dict[str, Any]:
+    return {name: getattr(family, name) for name in names.split()}
+
+
 METHODS: dict[str, Any] = {
-    # arithmetic
-    **{f.__name__: f for f in (
-        elementwise.add, elementwise.sub, elementwise.mul, elementwise.div, elementwise.floor_divide,
-        elementwise.remainder, elementwise.pow, elementwise.maximum, elementwise.minimum, elementwise.clamp,
-        elementwise.neg, elementwise.abs, elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square,
-        elementwise.tanh, elementwise.sigmoid, elementwise.eq, elementwise.ne, elementwise.lt, elementwise.le,
-        elementwise.gt, elementwise.ge, elementwise.isnan, elementwise.isfinite, elementwise.isinf, elementwise.equal,
-        elementwise.allclose, elementwise.bitwise_and, elementwise.bitwise_or, elementwise.bitwise_xor,
-        elementwise.bitwise_not,
-        matmul.matmul,
-        activation.relu, activation.softmax, activation.log_softmax,
-        reduction.sum, reduction.mean, reduction.var, reduction.std, reduction.amax, reduction.amin, reduction.max,
-        reduction.min, reduction.argmax, reduction.argmin, reduction.any, reduction.all,
-        shape.reshape, shape.flatten, shape.permute, shape.transpose, shape.t, shape.squeeze, shape.unsqueeze,
-        shape.expand, shape.expand_as, shape.split, shape.chunk, shape.clone, shape.contiguous,
-        inplace.add_, inplace.sub_, inplace.mul_, inplace.div_, inplace.pow_, inplace.copy_, inplace.fill_,
-        inplace.zero_, inplace.clamp_, inplace.uniform_, inplace.normal_,
-        to, cpu, cuda, type_as, view, view_as, reshape_as,
-    )},
+    **_named(elementwise, "add sub mul div floor_divide remainder pow maximum minimum clamp"),
+    **_named(elementwise, "neg abs exp log sqrt square tanh sigmoid"),
+    **_named(elementwise, "eq ne lt le gt ge isnan isfinite isinf equal allclose"),
+    **_named(elementwise, "bitwise_and bitwise_or bitwise_xor bitwise_not"),
+    **_named(matmul, "matmul"),
+    **_named(activation, "relu softmax log_softmax"),
+    **_named(reduction, "sum mean var std amax amin max min argmax argmin any all"),
+    **_named(shape, "reshape flatten permute transpose t squeeze unsqueeze expand expand_as split chunk"),
+    **_named(shape, "clone contiguous"),
+    **_named(inplace, "add_ sub_ mul_ div_ pow_ copy_ fill_ zero_ clamp_ uniform_ normal_"),
+    "to": to,
+    "cpu": cpu,
+    "cuda": cuda,
+    "type_as": type_as,
+    "view": view,
+    "view_as": view_as,
+    "reshape_as": reshape_as,
     "where": lambda self, condition, other: elementwise.where(condition, self, other),
     "type": type_,
     "relu_": lambda self: activation.relu(self, inplace=True),
@@ -202,7 +204,7 @@ METHODS: dict[str, Any] = {
     "__ipow__": _operator(inplace.pow_),
     "__getitem__": indexing.getitem,
     "__setitem__": inplace.setitem,
-}  # fmt: skip
+}
 
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)
