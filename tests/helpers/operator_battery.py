@@ -191,6 +191,8 @@ def our_function(op: Any) -> Callable[..., Any]:
         "long",
         "short",
     ):
+        if not hasattr(mc.Tensor, op.name):
+            raise NotImplementedError(f"there is no Tensor.{op.name}")
         return getattr(mc.Tensor, op.name)
     place: Any = mc
     for part in op.name.split("."):
