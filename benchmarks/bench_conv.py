@@ -89,9 +89,9 @@ def _minicnn(shape: Shape, part: str, algorithm: str) -> Call:
     bias = np.zeros(shape.c_out, np.float32)
     window: tuple[Any, ...] = (shape.stride,) * 2, (shape.padding,) * 2, (1, 1), shape.groups, algorithm
     return {
-        "forward": lambda: cpu.conv2d_forward(x, weight, bias, *window),
-        "grad input": lambda: cpu.conv2d_backward_input(grad, weight, x.shape, *window),
-        "grad weight": lambda: cpu.conv2d_backward_weight(grad, x, weight.shape, *window),
+        "forward": lambda: cpu.conv_forward(x, weight, bias, *window),
+        "grad input": lambda: cpu.conv_backward_input(grad, weight, x.shape, *window),
+        "grad weight": lambda: cpu.conv_backward_weight(grad, x, weight.shape, *window),
     }[part]
 
 

@@ -75,7 +75,7 @@ def convolutions(sizes: Sizes) -> list[Step]:
     small_amount = loop["operations"](1, 8, 8, 8, 4, 3, 3)
 
     def ours(algorithm: str) -> Callable[[], Any]:
-        return lambda: cpu.conv2d_forward(last.transpose(0, 3, 1, 2), weight, None, *NO_WINDOW, algorithm)
+        return lambda: cpu.conv_forward(last.transpose(0, 3, 1, 2), weight, None, *NO_WINDOW, algorithm)
 
     def logical(function: Callable[..., Any], filters: np.ndarray) -> Callable[[], Any]:
         return lambda: function(last, filters).transpose(0, 3, 1, 2)

@@ -79,7 +79,7 @@ def pool_output_size(size: int, kernel: int, stride: int, padding: int, dilation
     return n_out
 
 
-def conv2d_output_shape(
+def conv_output_shape(
     x_shape: Shape,
     weight_shape: Shape,
     bias_shape: Shape | None,

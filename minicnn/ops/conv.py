@@ -31,23 +31,23 @@ class Conv2d(Op):
         ctx.window = stride, padding, dilation, groups, current_conv_algorithm()  # backward keeps to it
         ctx.x_shape, ctx.weight_shape = x.shape, weight.shape
         ctx.save(x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
-        return ctx.kernels.conv2d_forward(x, weight, bias, *ctx.window)
+        return ctx.kernels.conv_forward(x, weight, bias, *ctx.window)
 
     @staticmethod
     def backward(ctx, grad_out):
-        return conv2d_gradients(ctx, grad_out, *ctx.saved)
+        return conv_gradients(ctx, grad_out, *ctx.saved)
 
 
-def conv2d_gradients(ctx, grad_out, x, weight):
+def conv_gradients(ctx, grad_out, x, weight):
     """The gradients of a convolution's three operands, each where it is wanted (x and weight are None otherwise)."""
     kernels = ctx.kernels
     grad_x = grad_weight = grad_bias = None
     if weight is not None:
-        grad_x = kernels.conv2d_backward_input(grad_out, weight, ctx.x_shape, *ctx.window)
+        grad_x = kernels.conv_backward_input(grad_out, weight, ctx.x_shape, *ctx.window)
     if x is not None:
-        grad_weight = kernels.conv2d_backward_weight(grad_out, x, ctx.weight_shape, *ctx.window)
+        grad_weight = kernels.conv_backward_weight(grad_out, x, ctx.weight_shape, *ctx.window)
     if ctx.needs_input_grad[2]:
-        grad_bias = kernels.conv2d_backward_bias(grad_out)
+        grad_bias = kernels.conv_backward_bias(grad_out)
     return grad_x, grad_weight, grad_bias
 
 
@@ -127,7 +127,7 @@ def conv2d(
         x, padding = _named_padding(x, weight, padding, stride, dilation)
     padding = to_pair(padding, "padding")
     bias_shape = None if bias is None else tuple(bias.shape)
-    geometry.conv2d_output_shape(tuple(x.shape), tuple(weight.shape), bias_shape, stride, padding, dilation, groups)
+    geometry.conv_output_shape(tuple(x.shape), tuple(weight.shape), bias_shape, stride, padding, dilation, groups)
     out = Conv2d.apply(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return out.squeeze(0) if single else out
 

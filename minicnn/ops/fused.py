@@ -11,7 +11,7 @@ from __future__ import annotations
 from minicnn_kernels import backend_of, current_conv_algorithm
 
 from ..autograd import Op
-from .conv import conv2d_gradients
+from .conv import conv_gradients
 from .matmul import Linear, as_rows, linear_gradients
 from .norm import track
 
@@ -69,7 +69,7 @@ class Conv2dReLU(Op):
     @staticmethod
     def backward(ctx, grad_out):
         out, x, weight = ctx.saved
-        return conv2d_gradients(ctx, ctx.kernels.relu_backward_input(grad_out, out), x, weight)
+        return conv_gradients(ctx, ctx.kernels.relu_backward_input(grad_out, out), x, weight)
 
 
 class LinearReLU(Op):

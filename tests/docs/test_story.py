@@ -35,9 +35,9 @@ def test_piece_is_a_convolution(convolutions):
     x = np.random.default_rng(0).standard_normal((1, 8, 10, 10), np.float32)
     weight = np.random.default_rng(1).standard_normal((4, 8, 3, 3), np.float32)
     by_hand = story.functions_of("loop")["conv_python"](x, weight)
-    np.testing.assert_allclose(by_hand, reference.conv2d_forward(x, weight, None, *story.NO_WINDOW), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(by_hand, reference.conv_forward(x, weight, None, *story.NO_WINDOW), rtol=0, atol=1e-4)
     np.testing.assert_allclose(
-        by_hand, cpu.conv2d_forward(x, weight, None, *story.NO_WINDOW, "direct"), rtol=0, atol=1e-4
+        by_hand, cpu.conv_forward(x, weight, None, *story.NO_WINDOW, "direct"), rtol=0, atol=1e-4
     )
 
 

@@ -117,11 +117,11 @@ def check_convolution(
     rng = np.random.default_rng(x_shape[1])
     x, weight, bias = (rng.standard_normal(s).astype(dtype) for s in (x_shape, weight_shape, weight_shape[:1]))
     wide = [a.astype(np.float64) for a in (x, weight, bias)]
-    expected = [reference.conv2d_forward(*wide, *window)]
+    expected = [reference.conv_forward(*wide, *window)]
     grad = rng.standard_normal(expected[0].shape).astype(dtype)
     wide_grad = grad.astype(np.float64)
-    expected.append(reference.conv2d_backward_input(wide_grad, wide[1], x_shape, *window))
-    expected.append(reference.conv2d_backward_weight(wide_grad, wide[0], weight_shape, *window))
+    expected.append(reference.conv_backward_input(wide_grad, wide[1], x_shape, *window))
+    expected.append(reference.conv_backward_weight(wide_grad, wide[0], weight_shape, *window))
     # Sums of k products of numbers of size up to 4, Winograd's errors ten times larger: a wrong number is off by about 1.
     tolerance = 200 * float(np.finfo(dtype).eps) * max(weight[0].size, grad[0].size) ** 0.5 * 4
 

@@ -76,7 +76,7 @@ def check_direct(
     x, weight, bias = (
         rng.standard_normal(s).astype(dtype) for s in ((n, c_in, h, w), (c_out, c_in // window[-1], kh, kw), (c_out,))
     )
-    expected = reference.conv2d_forward(*(a.astype(float) for a in (x, weight, bias)), *window)
+    expected = reference.conv_forward(*(a.astype(float) for a in (x, weight, bias)), *window)
     grad = rng.standard_normal(expected.shape).astype(dtype)
     x_last, grad_last = (
         fenced(a.transpose(0, 2, 3, 1), at_end).reshape(a.transpose(0, 2, 3, 1).shape).transpose(0, 3, 1, 2)
@@ -93,9 +93,9 @@ def check_direct(
             grad_x = algorithm.backward_input(grad_last, fenced_weight, x.shape, *window)
             grad_weight = algorithm.backward_weight(grad_last, x_last, weight.shape, *window)
         np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)
-        wanted = reference.conv2d_backward_input(grad.astype(float), weight.astype(float), x.shape, *window)
+        wanted = reference.conv_backward_input(grad.astype(float), weight.astype(float), x.shape, *window)
         np.testing.assert_allclose(grad_x, wanted, rtol=0, atol=tolerance * c_out)
-        wanted = reference.conv2d_backward_weight(grad.astype(float), x.astype(float), weight.shape, *window)
+        wanted = reference.conv_backward_weight(grad.astype(float), x.astype(float), weight.shape, *window)
         np.testing.assert_allclose(grad_weight, wanted, rtol=0, atol=tolerance * grad.size)
 
 

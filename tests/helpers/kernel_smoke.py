@@ -46,18 +46,18 @@ def check_convolutions(rng: np.random.Generator, dtype: Any) -> None:
     for x_shape, weight_shape, *window in cases:
         x, weight = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(weight_shape).astype(dtype)
         bias = rng.standard_normal(weight_shape[0]).astype(dtype)
-        out = compare("conv2d_forward", x, weight, bias, *window, terms=300)
+        out = compare("conv_forward", x, weight, bias, *window, terms=300)
         grad_out = rng.standard_normal(out.shape).astype(dtype)
-        compare("conv2d_backward_input", grad_out, weight, x_shape, *window, terms=300)
-        compare("conv2d_backward_weight", grad_out, x, weight_shape, *window, terms=300)
-        compare("conv2d_backward_bias", grad_out, terms=100)
+        compare("conv_backward_input", grad_out, weight, x_shape, *window, terms=300)
+        compare("conv_backward_weight", grad_out, x, weight_shape, *window, terms=300)
+        compare("conv_backward_bias", grad_out, terms=100)
         for algorithm in ("im2col", "direct", "winograd"):
             if algorithm == "winograd" and (weight_shape[2:], *window[:1], *window[2:]) != ((3, 3), (1, 1), (1, 1), 1):
                 continue
             terms = 30_000 if algorithm == "winograd" else 300  # rounding errors ten times as large
-            compare("conv2d_forward", x, weight, bias, *window, algorithm, terms=terms)
-            compare("conv2d_backward_input", grad_out, weight, x_shape, *window, algorithm, terms=terms)
-            compare("conv2d_backward_weight", grad_out, x, weight_shape, *window, algorithm, terms=terms)
+            compare("conv_forward", x, weight, bias, *window, algorithm, terms=terms)
+            compare("conv_backward_input", grad_out, weight, x_shape, *window, algorithm, terms=terms)
+            compare("conv_backward_weight", grad_out, x, weight_shape, *window, algorithm, terms=terms)
         cols = compare("im2col", x, weight_shape[2:], *window[:3])
         compare("col2im", cols, x_shape[2:], weight_shape[2:], *window[:3], terms=10)
 

@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("backend", [reference, cpu], ids=["reference", "c
 def test_checkerboard(backend):
     x = (np.indices((5, 5)).sum(axis=0) % 2 == 0).astype(np.float32)[None, None]
     weight = (np.indices((3, 3)).sum(axis=0) % 2 == 0).astype(np.float32)[None, None]
-    out = backend.conv2d_forward(x, weight, None, (1, 1), (0, 0), (1, 1), 1)
+    out = backend.conv_forward(x, weight, None, (1, 1), (0, 0), (1, 1), 1)
     np.testing.assert_array_equal(out[0, 0], [[5, 0, 5], [0, 5, 0], [5, 0, 5]])
 
 
@@ -29,54 +29,54 @@ def test_gradients_by_hand(backend):
     weight = np.array([[[[7.0, 11.0]]]])
     grad_out = np.array([[[[1.0, 10.0]]]])
     parameters = (1, 1), (0, 0), (1, 1), 1
-    out = backend.conv2d_forward(x, weight, np.array([0.5]), *parameters)
+    out = backend.conv_forward(x, weight, np.array([0.5]), *parameters)
     np.testing.assert_array_equal(out[0, 0], [[47.5, 76.5]])
     np.testing.assert_array_equal(
-        backend.conv2d_backward_input(grad_out, weight, x.shape, *parameters)[0, 0], [[7, 81, 110]]
+        backend.conv_backward_input(grad_out, weight, x.shape, *parameters)[0, 0], [[7, 81, 110]]
     )
     np.testing.assert_array_equal(
-        backend.conv2d_backward_weight(grad_out, x, weight.shape, *parameters)[0, 0], [[32, 53]]
+        backend.conv_backward_weight(grad_out, x, weight.shape, *parameters)[0, 0], [[32, 53]]
     )
-    np.testing.assert_array_equal(backend.conv2d_backward_bias(grad_out), [11])
+    np.testing.assert_array_equal(backend.conv_backward_bias(grad_out), [11])
 
 
 @settings(max_examples=40)
 @given(conv_cases(max_channels=3, max_batch=2, max_size=4))
 def test_reference_against_loops(case: ConvCase):
-    out = reference.conv2d_forward(case.x, case.weight, case.bias, *case.window)
+    out = reference.conv_forward(case.x, case.weight, case.bias, *case.window)
     grad_out = normal(case.rng, out.shape, out.dtype)
     expected, grad_x, grad_weight = naive.conv2d(
         case.x, case.weight, case.bias, grad_out, case.stride, case.padding, case.dilation, groups=case.groups
     )
     terms = case.weight[0].size + 1
     assert_close(out, expected, terms)
-    assert_close(reference.conv2d_backward_input(grad_out, case.weight, case.x.shape, *case.window), grad_x, 9 * terms)
-    actual = reference.conv2d_backward_weight(grad_out, case.x, case.weight.shape, *case.window)
+    assert_close(reference.conv_backward_input(grad_out, case.weight, case.x.shape, *case.window), grad_x, 9 * terms)
+    actual = reference.conv_backward_weight(grad_out, case.x, case.weight.shape, *case.window)
     assert_close(actual, grad_weight, grad_out.size)
-    assert_close(reference.conv2d_backward_bias(grad_out), grad_out.sum(axis=(0, 2, 3)), grad_out.size)
+    assert_close(reference.conv_backward_bias(grad_out), grad_out.sum(axis=(0, 2, 3)), grad_out.size)
 
 
 def assert_cpu_equals_reference(case: ConvCase) -> None:
     arguments = (case.x, case.weight, case.bias)
     before = [None if a is None else a.copy() for a in arguments]
-    expected = reference.conv2d_forward(*arguments, *case.window)
+    expected = reference.conv_forward(*arguments, *case.window)
     terms = case.weight[0].size + 1
     choice = choose(case.x.shape, case.weight.shape, *case.window)
     scale = 40.0 if choice.algorithm == "winograd" else 4.0  # its rounding errors are ten times as large
-    assert_close(cpu.conv2d_forward(*arguments, *case.window), expected, terms, scale)
+    assert_close(cpu.conv_forward(*arguments, *case.window), expected, terms, scale)
     grad_out = normal(case.rng, expected.shape, expected.dtype)
     keep = grad_out.copy()
     assert_close(
-        cpu.conv2d_backward_input(grad_out, case.weight, case.x.shape, *case.window),
-        reference.conv2d_backward_input(grad_out, case.weight, case.x.shape, *case.window),
+        cpu.conv_backward_input(grad_out, case.weight, case.x.shape, *case.window),
+        reference.conv_backward_input(grad_out, case.weight, case.x.shape, *case.window),
         terms * case.weight.shape[0],
         scale,
     )
-    actual = cpu.conv2d_backward_weight(grad_out, case.x, case.weight.shape, *case.window)
+    actual = cpu.conv_backward_weight(grad_out, case.x, case.weight.shape, *case.window)
     assert actual.flags.c_contiguous
-    wanted = reference.conv2d_backward_weight(grad_out, case.x, case.weight.shape, *case.window)
+    wanted = reference.conv_backward_weight(grad_out, case.x, case.weight.shape, *case.window)
     assert_close(actual, wanted, grad_out.size, scale)
-    assert_close(cpu.conv2d_backward_bias(grad_out), reference.conv2d_backward_bias(grad_out), grad_out.size)
+    assert_close(cpu.conv_backward_bias(grad_out), reference.conv_backward_bias(grad_out), grad_out.size)
     for array, copy in zip((*arguments, grad_out), (*before, keep), strict=True):
         if array is not None:
             np.testing.assert_array_equal(array, copy)  # arguments are left as they were
@@ -127,10 +127,10 @@ def test_repeatable_for_one_number_of_threads(threads, groups):
     with num_threads(threads):
         results = [
             (
-                cpu.conv2d_forward(x, weight, None, *window),
-                cpu.conv2d_backward_input(grad_out, weight, x.shape, *window),
-                cpu.conv2d_backward_weight(grad_out, x, weight.shape, *window),
-                cpu.conv2d_backward_bias(grad_out),
+                cpu.conv_forward(x, weight, None, *window),
+                cpu.conv_backward_input(grad_out, weight, x.shape, *window),
+                cpu.conv_backward_weight(grad_out, x, weight.shape, *window),
+                cpu.conv_backward_bias(grad_out),
             )
             for _ in range(3)
         ]
@@ -143,20 +143,20 @@ def test_repeatable_for_one_number_of_threads(threads, groups):
 def test_empty_batch(backend):
     x, weight = np.zeros((0, 2, 5, 5), np.float32), np.ones((4, 2, 3, 3), np.float32)
     window = (1, 1), (1, 1), (1, 1), 1
-    assert backend.conv2d_forward(x, weight, None, *window).shape == (0, 4, 5, 5)
+    assert backend.conv_forward(x, weight, None, *window).shape == (0, 4, 5, 5)
     grad_out = np.zeros((0, 4, 5, 5), np.float32)
-    assert backend.conv2d_backward_input(grad_out, weight, x.shape, *window).shape == x.shape
+    assert backend.conv_backward_input(grad_out, weight, x.shape, *window).shape == x.shape
     np.testing.assert_array_equal(
-        backend.conv2d_backward_weight(grad_out, x, weight.shape, *window), np.zeros_like(weight)
+        backend.conv_backward_weight(grad_out, x, weight.shape, *window), np.zeros_like(weight)
     )
-    np.testing.assert_array_equal(backend.conv2d_backward_bias(grad_out), np.zeros(4, np.float32))
+    np.testing.assert_array_equal(backend.conv_backward_bias(grad_out), np.zeros(4, np.float32))
 
 
 @BOTH
 def test_nan_reaches_the_windows_that_see_it(backend):
     x, weight = np.zeros((1, 1, 5, 5), np.float32), np.ones((1, 1, 3, 3), np.float32)
     x[0, 0, 0, 0] = np.nan
-    out = backend.conv2d_forward(x, weight, None, (1, 1), (0, 0), (1, 1), 1)
+    out = backend.conv_forward(x, weight, None, (1, 1), (0, 0), (1, 1), 1)
     assert np.isnan(out[0, 0, 0, 0])
     assert np.isfinite(out).sum() == 8
 
@@ -164,4 +164,4 @@ def test_nan_reaches_the_windows_that_see_it(backend):
 def test_bias_gradient_of_many_pixels():
     """Float32 sums in order would be off by 1e-3 here."""
     grad_out = np.full((64, 3, 100, 100), 0.1, np.float32)
-    np.testing.assert_allclose(cpu.conv2d_backward_bias(grad_out), np.full(3, np.float32(0.1) * 640_000.0), rtol=1e-7)
+    np.testing.assert_allclose(cpu.conv_backward_bias(grad_out), np.full(3, np.float32(0.1) * 640_000.0), rtol=1e-7)

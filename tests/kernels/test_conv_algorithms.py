@@ -23,25 +23,25 @@ def assert_algorithm_is_right(case: ConvCase, algorithm: str) -> None:
     factor = 60 if algorithm == "winograd" else 8
     arrays = (case.x, case.weight, case.bias)
     x, weight, bias = (None if a is None else a.astype(float) for a in arrays)
-    expected = reference.conv2d_forward(x, weight, bias, *case.window)
+    expected = reference.conv_forward(x, weight, bias, *case.window)
     grad_out = normal(case.rng, expected.shape, case.x.dtype)
     grad = grad_out.astype(float)
     before = [None if a is None else a.copy() for a in arrays]
     pairs = [
         (
-            cpu.conv2d_forward(*arrays, *case.window, algorithm),
+            cpu.conv_forward(*arrays, *case.window, algorithm),
             expected,
-            reference.conv2d_forward(abs(x), abs(weight), None if bias is None else abs(bias), *case.window),
+            reference.conv_forward(abs(x), abs(weight), None if bias is None else abs(bias), *case.window),
         ),
         (
-            cpu.conv2d_backward_input(grad_out, case.weight, x.shape, *case.window, algorithm),
-            reference.conv2d_backward_input(grad, weight, x.shape, *case.window),
-            reference.conv2d_backward_input(abs(grad), abs(weight), x.shape, *case.window),
+            cpu.conv_backward_input(grad_out, case.weight, x.shape, *case.window, algorithm),
+            reference.conv_backward_input(grad, weight, x.shape, *case.window),
+            reference.conv_backward_input(abs(grad), abs(weight), x.shape, *case.window),
         ),
         (
-            cpu.conv2d_backward_weight(grad_out, case.x, weight.shape, *case.window, algorithm),
-            reference.conv2d_backward_weight(grad, x, weight.shape, *case.window),
-            reference.conv2d_backward_weight(abs(grad), abs(x), weight.shape, *case.window),
+            cpu.conv_backward_weight(grad_out, case.x, weight.shape, *case.window, algorithm),
+            reference.conv_backward_weight(grad, x, weight.shape, *case.window),
+            reference.conv_backward_weight(abs(grad), abs(x), weight.shape, *case.window),
         ),
     ]
     for actual, wanted, scale in pairs:
@@ -185,4 +185,4 @@ def test_exact_mode_from_the_environment(setting, expected, monkeypatch):
 def test_the_reference_takes_no_notice():
     x, weight = np.ones((1, 2, 5, 5)), np.ones((3, 2, 5, 5))
     for algorithm in ("auto", "winograd"):
-        assert reference.conv2d_forward(x, weight, None, (1, 1), (0, 0), (1, 1), 1, algorithm)[0, 0, 0, 0] == 50
+        assert reference.conv_forward(x, weight, None, (1, 1), (0, 0), (1, 1), 1, algorithm)[0, 0, 0, 0] == 50

@@ -93,11 +93,11 @@ def test_rounding_error(channels, dtype):
     x, weight = normal(rng, (2, channels, 13, 14), dtype), normal(rng, (32, channels, 3, 3), dtype)
     window = (1, 1), (1, 1), (1, 1), 1
     wide = np.longdouble if dtype == np.float64 else np.float64
-    exact = reference.conv2d_forward(x.astype(wide), weight.astype(wide), None, *window)
+    exact = reference.conv_forward(x.astype(wide), weight.astype(wide), None, *window)
     error = abs(conv_winograd.forward(x, weight, None, *window) - exact)
     eps = float(np.finfo(dtype).eps)
     assert np.all(error <= (channels + 30) * eps / 2 * magnitudes(x, weight, 1))
-    sums = reference.conv2d_forward(abs(x).astype(float), abs(weight).astype(float), None, *window)
+    sums = reference.conv_forward(abs(x).astype(float), abs(weight).astype(float), None, *window)
     assert error.max() <= 60 * eps * sums.max()
 
 
@@ -121,7 +121,7 @@ def test_against_float64(n, c_in, c_out, h, w, padding, dtype, threads):
     rng = np.random.default_rng(n + c_in)
     x, weight = normal(rng, (n, c_in, h, w), dtype, "channels-last"), normal(rng, (c_out, c_in, 3, 3), dtype)
     bias, window = normal(rng, (c_out,), dtype), ((1, 1), padding, (1, 1), 1)
-    exact = reference.conv2d_forward(x.astype(float), weight.astype(float), bias.astype(float), *window)
+    exact = reference.conv_forward(x.astype(float), weight.astype(float), bias.astype(float), *window)
     grad_out = normal(rng, exact.shape, dtype)
     with num_threads(threads):
         results = [
@@ -137,13 +137,13 @@ def test_against_float64(n, c_in, c_out, h, w, padding, dtype, threads):
     x, weight, grad_out = x.astype(float), weight.astype(float), grad_out.astype(float)
     expected = (
         exact,
-        reference.conv2d_backward_input(grad_out, weight, x.shape, *window),
-        reference.conv2d_backward_weight(grad_out, x, weight.shape, *window),
+        reference.conv_backward_input(grad_out, weight, x.shape, *window),
+        reference.conv_backward_weight(grad_out, x, weight.shape, *window),
     )
     scales = (
-        reference.conv2d_forward(abs(x), abs(weight), abs(bias.astype(float)), *window),
-        reference.conv2d_backward_input(abs(grad_out), abs(weight), x.shape, *window),
-        reference.conv2d_backward_weight(abs(grad_out), abs(x), weight.shape, *window),
+        reference.conv_forward(abs(x), abs(weight), abs(bias.astype(float)), *window),
+        reference.conv_backward_input(abs(grad_out), abs(weight), x.shape, *window),
+        reference.conv_backward_weight(abs(grad_out), abs(x), weight.shape, *window),
     )
     for actual, wanted, scale in zip(results[0], expected, scales, strict=True):
         assert actual.dtype == dtype

@@ -259,7 +259,7 @@ def test_conv2d_relu(backend, biased, order):
     x, weight = normal(rng, (2, 3, 7, 8), np.float64, order), rng.standard_normal((5, 3, 3, 3))
     bias = rng.standard_normal(5) if biased else None
     for window in (((1, 1), (1, 1), (1, 1), 1), ((2, 1), (0, 1), (1, 2), 1)):
-        y = reference.conv2d_forward(x, weight, bias, *window)
+        y = reference.conv_forward(x, weight, bias, *window)
         assert_close(backend.conv2d_relu_forward(x, weight, bias, *window), np.where(y > 0, y, 0.0), 27)
 
 

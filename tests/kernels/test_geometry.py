@@ -54,7 +54,7 @@ ONE, NONE = (1, 1), (0, 0)
     ],
 )
 def test_conv_shape(arguments, shape):
-    assert geometry.conv2d_output_shape(*arguments) == shape
+    assert geometry.conv_output_shape(*arguments) == shape
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_conv_refuses(change, message):
         "stride": ONE, "padding": ONE, "dilation": ONE, "groups": 1,
     }  # fmt: skip
     with pytest.raises(ValueError, match=re.escape(message)):
-        geometry.conv2d_output_shape(**(arguments | change))
+        geometry.conv_output_shape(**(arguments | change))
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,8 @@ def test_several_python_threads_get_the_same_bits():
     def compute() -> list[np.ndarray]:
         return [
             cpu.matmul(a, b),
-            cpu.conv2d_forward(x, weight, None, *window),
-            cpu.conv2d_backward_weight(grad_out, x, weight.shape, *window),
+            cpu.conv_forward(x, weight, None, *window),
+            cpu.conv_backward_weight(grad_out, x, weight.shape, *window),
             *cpu.batch_norm_forward_train(x, None, None, 1e-5),
         ]
 

@@ -20,7 +20,7 @@ Pair = tuple[int, int]
 ALGORITHMS = {"im2col": conv_im2col, "direct": conv_direct, "winograd": conv_winograd}
 
 
-def conv2d_forward(
+def conv_forward(
     x: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray | None,
@@ -35,7 +35,7 @@ def conv2d_forward(
     return module.forward(x, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d_backward_input(
+def conv_backward_input(
     grad_out: np.ndarray,
     weight: np.ndarray,
     input_shape: tuple[int, int, int, int],
@@ -50,7 +50,7 @@ def conv2d_backward_input(
     return module.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
 
 
-def conv2d_backward_weight(
+def conv_backward_weight(
     grad_out: np.ndarray,
     x: np.ndarray,
     weight_shape: tuple[int, int, int, int],
@@ -65,7 +65,7 @@ def conv2d_backward_weight(
     return module.backward_weight(grad_out, x, weight_shape, stride, padding, dilation, groups)
 
 
-def conv2d_backward_bias(grad_out: np.ndarray) -> np.ndarray:
+def conv_backward_bias(grad_out: np.ndarray) -> np.ndarray:
     """grad_out (n, c_out, h_out, w_out) -> (c_out,), accumulated in float64."""
     grad = to_channels_last(grad_out)
     c_out = grad.shape[3]

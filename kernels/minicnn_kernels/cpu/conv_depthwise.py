@@ -20,7 +20,7 @@ GRAIN = 1 << 17  # multiplications below which another thread does not pay
 def forward(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
-    """See ``conv.conv2d_forward``."""
+    """See ``conv.conv_forward``."""
     n, c, h, w = x.shape
     h_out = conv_output_size(h, weight.shape[2], stride[0], padding[0], dilation[0])
     w_out = conv_output_size(w, weight.shape[3], stride[1], padding[1], dilation[1])
@@ -41,7 +41,7 @@ def backward_input(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_input``."""
+    """See ``conv.conv_backward_input``."""
     n, c, h, w = input_shape
     grad_x = workspace.zeros((n, h, w, c), grad_out.dtype)
     window = (*weight.shape[2:], *stride, *padding, *dilation)
@@ -59,7 +59,7 @@ def backward_weight(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_weight``."""
+    """See ``conv.conv_backward_weight``."""
     c, _, kh, kw = weight_shape
     grad = to_channels_last(grad_out)
     chunks = split(grad.shape[0] * grad.shape[1], grain=max(1, GRAIN // (grad[:1, :1].size * kh * kw + 1)))

@@ -41,7 +41,7 @@ BAND_BYTES = (
 def forward(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
-    """See ``conv.conv2d_forward``."""
+    """See ``conv.conv_forward``."""
     c_out, c_per_group, kh, kw = weight.shape
     window = window_of(x.shape, (kh, kw), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
@@ -60,7 +60,7 @@ def backward_input(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_input``.
+    """See ``conv.conv_backward_input``.
 
     With stride 1 it is a convolution of grad_out again. With another stride patches have to be added up, as in im2col;
     so too in the rare case that the padding is larger than the filter's reach.
@@ -88,7 +88,7 @@ def backward_weight(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_weight``."""
+    """See ``conv.conv_backward_weight``."""
     c_out, c_per_group, kh, kw = weight_shape
     k, o, dtype = kh * kw * c_per_group, c_out // groups, x.dtype
     window = window_of(x.shape, (kh, kw), stride, padding, dilation)

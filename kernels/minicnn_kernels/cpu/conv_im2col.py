@@ -33,7 +33,7 @@ MIN_BLOCK = 8 * ROWS  # pixels: each block reads all the filters once
 def forward(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
-    """See ``conv.conv2d_forward``."""
+    """See ``conv.conv_forward``."""
     c_out, c_per_group, kh, kw = weight.shape
     window = window_of(x.shape, (kh, kw), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
@@ -53,7 +53,7 @@ def backward_input(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_input``."""
+    """See ``conv.conv_backward_input``."""
     c_out, c_per_group, kh, kw = weight.shape
     out_per_group, taps = c_out // groups, kh * kw
     grad = to_channels_last(grad_out)
@@ -97,7 +97,7 @@ def backward_weight(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_weight``."""
+    """See ``conv.conv_backward_weight``."""
     c_out, c_per_group, kh, kw = weight_shape
     out_per_group, k = c_out // groups, kh * kw * c_per_group
     x_last, grad = to_channels_last(x), to_channels_last(grad_out)

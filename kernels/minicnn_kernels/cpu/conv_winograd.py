@@ -59,7 +59,7 @@ PAD = 16  # numbers between two points' matrices: 4096 bytes apart they would fi
 def forward(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
-    """See ``conv.conv2d_forward``; stride, dilation and groups are 1 and filters 3x3."""
+    """See ``conv.conv_forward``; stride, dilation and groups are 1 and filters 3x3."""
     c_out, c_in, _, _ = weight.shape
     taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)  # row (i, t), column o: weight[o, i, t]
     h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip(x.shape[2:], padding, strict=True))
@@ -77,7 +77,7 @@ def backward_input(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_input``."""
+    """See ``conv.conv_backward_input``."""
     c_out, c_in, _, _ = weight.shape
     # Row (o, t), column i: weight[o, i, 8 - t]; here still at t, and the map is turned round instead.
     taps = pack_panels(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
@@ -96,7 +96,7 @@ def backward_weight(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv2d_backward_weight``."""
+    """See ``conv.conv_backward_weight``."""
     c_out, c_in, _, _ = weight_shape
     dtype, wide, columns = x.dtype, lanes(x.dtype), tile_columns(x.dtype)
     grad, x = to_channels_last(grad_out), to_channels_last(x)

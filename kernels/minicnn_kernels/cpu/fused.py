@@ -28,7 +28,7 @@ from .channels import (
     scale,
     statistics,
 )
-from .conv import conv2d_forward
+from .conv import conv_forward
 from .dropout import BATCH
 from .dropout import GRAIN as PHILOX_GRAIN
 from .jit import jit
@@ -145,7 +145,7 @@ def conv2d_relu_forward(
     algorithm: str = "auto",
 ) -> np.ndarray:
     """x (n, c_in, h, w), weight (c_out, c_in // groups, kh, kw), bias (c_out,) or None -> (n, c_out, h_out, w_out)."""
-    return _rectified(conv2d_forward(x, weight, bias, stride, padding, dilation, groups, algorithm))
+    return _rectified(conv_forward(x, weight, bias, stride, padding, dilation, groups, algorithm))
 
 
 def linear_relu_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:

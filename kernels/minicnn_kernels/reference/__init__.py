@@ -5,7 +5,7 @@ the same thing fast. Read ``im2col.py`` and ``conv.py`` first. Logical shapes ar
 """
 
 from .activation import relu_backward_input, relu_forward
-from .conv import conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward
+from .conv import conv_backward_bias, conv_backward_input, conv_backward_weight, conv_forward
 from .dropout import dropout_backward_input, dropout_forward
 from .fused import (
     batch_norm_relu_backward_train,
@@ -50,11 +50,11 @@ __all__ = [
     "batch_norm_relu_max_pool2d_backward_train",
     "batch_norm_relu_max_pool2d_forward_train",
     "col2im",
-    "conv2d_backward_bias",
-    "conv2d_backward_input",
-    "conv2d_backward_weight",
-    "conv2d_forward",
     "conv2d_relu_forward",
+    "conv_backward_bias",
+    "conv_backward_input",
+    "conv_backward_weight",
+    "conv_forward",
     "dropout_backward_input",
     "dropout_forward",
     "im2col",

@@ -18,7 +18,7 @@ from ..geometry import conv_output_size
 from .im2col import Pair, col2im, im2col
 
 
-def conv2d_forward(
+def conv_forward(
     x: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray | None,
@@ -41,7 +41,7 @@ def conv2d_forward(
     return out
 
 
-def conv2d_backward_input(
+def conv_backward_input(
     grad_out: np.ndarray,
     weight: np.ndarray,
     input_shape: tuple[int, int, int, int],
@@ -61,7 +61,7 @@ def conv2d_backward_input(
     return col2im(grad_cols, (h, w), (kh, kw), stride, padding, dilation)
 
 
-def conv2d_backward_weight(
+def conv_backward_weight(
     grad_out: np.ndarray,
     x: np.ndarray,
     weight_shape: tuple[int, int, int, int],
@@ -82,7 +82,7 @@ def conv2d_backward_weight(
     )  # (n, groups, o, k) -> (groups, o, k) -> (c_out, c_in/groups, kh, kw)
 
 
-def conv2d_backward_bias(grad_out: np.ndarray) -> np.ndarray:
+def conv_backward_bias(grad_out: np.ndarray) -> np.ndarray:
     """grad_out (n, c_out, h_out, w_out) -> (c_out,): the sum over images and pixels, accumulated in float64."""
     return grad_out.sum(axis=(0, 2, 3), dtype=np.float64).astype(grad_out.dtype)
 

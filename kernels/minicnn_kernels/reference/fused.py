@@ -13,7 +13,7 @@ plain kernels; ``cpu/fused.py`` computes it without writing the steps between to
 import numpy as np
 
 from .activation import relu_backward_input, relu_forward
-from .conv import conv2d_forward
+from .conv import conv_forward
 from .dropout import dropout_forward
 from .im2col import Pair
 from .matmul import matmul
@@ -96,7 +96,7 @@ def conv2d_relu_forward(
     algorithm: str = "auto",
 ) -> np.ndarray:
     """x (n, c_in, h, w), weight (c_out, c_in // groups, kh, kw), bias (c_out,) or None -> (n, c_out, h_out, w_out)."""
-    return relu_forward(conv2d_forward(x, weight, bias, stride, padding, dilation, groups, algorithm))
+    return relu_forward(conv_forward(x, weight, bias, stride, padding, dilation, groups, algorithm))
 
 
 def linear_relu_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
