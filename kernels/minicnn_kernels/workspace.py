@@ -75,7 +75,7 @@ def copied(array: np.ndarray, order: str = "K") -> np.ndarray:
     """`np.array(array, order=order)`, into recycled memory where it is large."""
     if array.nbytes < SMALLEST:
         return np.array(array, order=order)  # type: ignore[call-overload]
-    out = empty(array.shape, array.dtype) if order == "C" else _like(array)
+    out = empty(array.shape, array.dtype) if order == "C" else empty_like(array)
     np.copyto(out, array)
     return out
 
@@ -92,17 +92,26 @@ def elementwise(ufunc: np.ufunc, *operands: Any) -> np.ndarray:
     if largest is None or largest.nbytes < SMALLEST:
         return ufunc(*operands)
     shape = np.broadcast_shapes(*map(np.shape, operands))
-    out = _like(largest) if largest.shape == shape else empty(shape, largest.dtype)
+    out = empty_like(largest) if largest.shape == shape else empty(shape, largest.dtype)
     return ufunc(*operands, out=out)
 
 
-def _like(array: np.ndarray) -> np.ndarray:
-    """Uninitialised memory for a result of the shape and the memory order of `array`, without its gaps and repeats."""
-    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+def empty_like(array: np.ndarray, shape: Sequence[int] | None = None) -> np.ndarray:
+    """Uninitialised memory in the memory order of `array`, without its gaps and repeats; of its shape, or of another with
+    as many axes.
+
+    Examples
+    --------
+    >>> channels_last = np.ones((2, 5, 5, 3)).transpose(0, 3, 1, 2)
+    >>> empty_like(channels_last, (2, 3, 7, 7)).strides == np.ones((2, 7, 7, 3)).transpose(0, 3, 1, 2).strides
+    True
+    """
+    shape = array.shape if shape is None else shape
     if array.flags.c_contiguous or 0 in array.strides:
-        return empty(array.shape, array.dtype)
+        return empty(shape, array.dtype)
+    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
     back = sorted(range(array.ndim), key=order.__getitem__)
-    return transposed(empty([array.shape[axis] for axis in order], array.dtype), back)
+    return transposed(empty([shape[axis] for axis in order], array.dtype), back)
 
 
 def transposed(array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
