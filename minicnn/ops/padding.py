@@ -45,7 +45,7 @@ class PadFromInput(Op):
     @staticmethod
     def forward(ctx, x, *, amounts, mode):
         ctx.shape = x.shape
-        ctx.zones = [_zones(size, *pair, _SOURCES[mode]) for size, pair in zip(x.shape, amounts, strict=True)]
+        ctx.zones = [_zones(size, pair, _SOURCES[mode]) for size, pair in zip(x.shape, amounts, strict=True)]
         out = workspace.empty_like(x, _padded(x.shape, amounts))
         for place, source in map(_block, itertools.product(*ctx.zones)):
             out[place] = x[source]
@@ -81,8 +81,9 @@ def _middle(size: int, amounts: tuple[int, int]) -> Zone:
     return slice(start + amounts[0], stop + amounts[0]), slice(start, stop)
 
 
-def _zones(size: int, before: int, after: int, source: Callable[[int, int, int], slice]) -> list[Zone]:
+def _zones(size: int, amounts: tuple[int, int], source: Callable[[int, int, int], slice]) -> list[Zone]:
     """Along one axis. Positions are counted from the input's first element: the result's are -before .. size + after."""
+    before, after = amounts
     runs = (
         (-before, min(0, size + after)),
         (max(0, -before), min(size, size + after)),

@@ -54,6 +54,7 @@ CALLS = {
     "Cat": lambda: mc.cat([leaf(2, 3), leaf(1, 3)]),
     "Clone": lambda: leaf(2, 3).clone(),
     "Pad": lambda: F.pad(leaf(2, 3), (1, -1, 0, 2)),
+    "PadFromInput": lambda: F.pad(leaf(2, 3), (1, 2), "reflect") + F.pad(leaf(2, 3), (1, 2), "replicate"),
     "GetItem": lambda: leaf(2, 3)[:, 1] + leaf(2)[0],
     "Gather": lambda: leaf(4, 3)[[0, 0, 2]] + leaf(4, 3)[:, mc.tensor([0, 1, 1])][1] + leaf(3)[mc.ones(3) > 0],
     "SetItem": lambda: assigned(),
