@@ -11,6 +11,7 @@ can still see is therefore never reused.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 from collections.abc import Sequence
@@ -19,11 +20,18 @@ from typing import Any
 import numpy as np
 
 SMALLEST = 1 << 18  # bytes; below, the C library recycles by itself
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+ALIGNMENT = (
+    64  # bytes: a cache line, and the widest vector. One that lies across two lines takes twice as long to store
+)
+ALIGNED = 1 << 10  # bytes; what is smaller lies where the C library puts it, at a multiple of 16
 
 
 class _Block(np.ndarray):
     """Memory of one size class. A type of its own: NumPy lets a view skip bases of plain arrays, and so skip the lease."""
+
+
+class _Loose(np.ndarray):
+    """Memory of no block, which the C library takes back."""
 
 
 class _Lease(np.ndarray):
@@ -54,8 +62,10 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
     """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    if size < SMALLEST:
+    if size < ALIGNED:
         return np.empty(shape, dtype)
+    if size < SMALLEST:
+        return np.ndarray(shape, dtype, buffer=_aligned(size).view(_Loose).view(_Lease))
     size = _size_class(size)
     try:
         block = _shelf[size].pop()
@@ -148,9 +158,14 @@ def _size_class(size: int) -> int:
 
 
 def _new_block(size: int) -> _Block:
+    return _aligned(size).view(_Block)
+
+
+def _aligned(size: int) -> np.ndarray:
+    """So many bytes from the C library."""
     raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size].view(_Block)
+    start = -ctypes.addressof(ctypes.c_char.from_buffer(raw)) % ALIGNMENT  # type: ignore[arg-type]
+    return raw[start : start + size]
 
 
 def _keep(block: _Block) -> None:

@@ -70,14 +70,15 @@ def test_zeros_are_zero_in_used_memory():
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [((0, 5), np.float32), ((3,), np.float64), ((300, 301), np.float64), ((), np.float32)]
+    ("shape", "dtype"),
+    [((0, 5), np.float32), ((3,), np.float64), ((30, 31), np.float64), ((300, 301), np.float64), ((), np.float32)],
 )
 def test_shape_type_and_alignment(shape, dtype):
     array = workspace.empty(shape, dtype)
     assert (array.shape, array.dtype) == (shape, dtype)
     assert array.flags.carray
     assert workspace.owns(array)
-    if array.nbytes >= workspace.SMALLEST:
+    if array.nbytes >= workspace.ALIGNED:
         assert address(array) % workspace.ALIGNMENT == 0
         assert not workspace.owns(array[1:])
 

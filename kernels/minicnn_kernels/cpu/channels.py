@@ -94,7 +94,7 @@ def channel_sums(kernel: Callable[..., Any], n_items: int, a: np.ndarray, *args:
     """
     c, size = a.shape[-1], lanes(a.dtype)
     chunks, blocks = split(n_items, grain), -(-c // size)
-    partial = np.zeros((len(chunks), 2, blocks * size + APART))
+    partial = workspace.zeros((len(chunks), 2, blocks * size + APART), np.float64)
     parallel_chunks(kernel, chunks, a, *args, partial)
     total = partial.sum(axis=0)[:, : blocks * size]
     repeated = slice(c - c % size, c - c % size + -c % size)

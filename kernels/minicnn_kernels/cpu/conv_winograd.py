@@ -152,7 +152,7 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, paddi
 def _scratch(block: int, c_v: int, c_m: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
     """What a thread needs to itself: V and M of a block, a tile at the image's edge, a register tile."""
     v, m = (workspace.empty((POINTS * (block * c + PAD),), dtype) for c in (c_v, c_m))
-    return v, m, np.empty(POINTS * max(c_v, c_m), dtype), tile_scratch(dtype)
+    return v, m, workspace.empty((POINTS * max(c_v, c_m),), dtype), tile_scratch(dtype)
 
 
 def _map_filters(taps: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -255,9 +255,11 @@ def _find_tile(x, h, w, c, image, top, left, side, c_wide, edge):
     source, at, row, pixel = x, ((image * h + top) * w + left) * c, w * c, c
     if c != c_wide or top < 0 or left < 0 or top + side > h or left + side > w:
         clear(edge, ZERO, side * side * c_wide)
+        first, count = max(0, -left), min(side, w - left) - max(0, -left)
+        runs, length = (1, count * c) if c == c_wide else (count, c)  # without gaps a line is one run
         for i in range(max(0, -top), min(side, h - top)):
-            for j in range(max(0, -left), min(side, w - left)):
-                copy(x, at + (i * w + j) * c, edge, (i * side + j) * c_wide, c)
+            for j in range(first, first + runs):
+                copy(x, at + (i * w + j) * c, edge, (i * side + j) * c_wide, length)
         source, at, row, pixel = edge, ZERO, side * c_wide, c_wide
     return source, at, row, pixel
 
@@ -287,13 +289,15 @@ def _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge):
             m[BIAS_POINT * point + t * c_m + j] += bias[j]
         whole = height == 4 and width == 4 and c_out % wide == 0
         target, at = (out, out_at) if whole else (edge, ZERO)
-        row, pixel = (w_out * c_out, c_out) if whole else (4 * c_m, c_m)
+        dense = c_out % wide == 0
+        row, pixel = (w_out * c_out, c_out) if whole else (4 * c_m, c_out if dense else c_m)
         for j in range(0, c_out, wide):
             output_tile(m, t * c_m + j, 6 * point, point, target, at + j, row, pixel)
         if not whole:
+            runs, length = (1, width * c_out) if dense else (width, c_out)
             for i in range(height):
-                for j in range(width):
-                    copy(edge, (i * 4 + j) * c_m, out, out_at + (i * w_out + j) * c_out, c_out)
+                for j in range(runs):
+                    copy(edge, i * row + j * pixel, out, out_at + (i * w_out + j) * c_out, length)
 
 
 @jit_inline

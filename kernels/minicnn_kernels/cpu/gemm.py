@@ -39,7 +39,7 @@ def empty_panels(k: int, n: int, dtype: np.dtype) -> np.ndarray:
 
 def tile_scratch(dtype: np.dtype) -> np.ndarray:
     """Memory for the tile that ``multiply`` needs at the right edge of C: one a thread."""
-    return np.empty(ROWS * tile_columns(dtype), dtype)
+    return workspace.empty((ROWS * tile_columns(dtype),), dtype)
 
 
 @jit
