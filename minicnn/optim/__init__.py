@@ -1,12 +1,34 @@
 """Optimizers and learning-rate schedules: ``import minicnn.optim as optim``, with torch's names.
 
-Start at ``optimizer.py``; ``sgd.py`` and ``adam.py`` are the rules, ``arena.py`` is where their state lies, and
-``lr_scheduler`` changes their rate in time.
+Start at ``optimizer.py`` and ``sgd.py``; ``elementwise.py`` is what most of the other rules share, ``arena.py`` is where
+their state lies. ``lr_scheduler`` changes their rate in time.
 """
 
 from minicnn.optim import lr_scheduler
+from minicnn.optim.adadelta import Adadelta
+from minicnn.optim.adagrad import Adagrad
 from minicnn.optim.adam import Adam, AdamW
+from minicnn.optim.adamax import Adamax
+from minicnn.optim.asgd import ASGD
+from minicnn.optim.nadam import NAdam
 from minicnn.optim.optimizer import Optimizer
+from minicnn.optim.radam import RAdam
+from minicnn.optim.rmsprop import RMSprop
+from minicnn.optim.rprop import Rprop
 from minicnn.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "ASGD",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "lr_scheduler",
+]

@@ -1,29 +1,18 @@
-"""Adam and AdamW. The arithmetic is ``adam_update``, in ``minicnn_kernels``' ``optim.py``; ``arena.py`` says where the
-running means lie.
+"""Adam and AdamW. The arithmetic is ``adam_update``, in ``minicnn_kernels``' ``optim.py``; ``elementwise.py`` has the step
+around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from minicnn.autograd import Tensor
-from minicnn.optim.arena import zeros_like
-from minicnn.optim.optimizer import (
-    Optimizer,
-    Params,
-    as_number,
-    call_closure,
-    check_not_negative,
-    check_state,
-    refuse_options,
-)
-from minicnn_kernels import backend_of
+from minicnn.optim.elementwise import ElementwiseOptimizer
+from minicnn.optim.optimizer import Params, as_number, check_betas, check_not_negative, refuse_options
 
 
-class Adam(Optimizer):
+class Adam(ElementwiseOptimizer):
     """Adam (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980, algorithm 1).
 
     Steps of the gradient's running mean over its running size:
@@ -63,6 +52,8 @@ class Adam(Optimizer):
     0.9
     """
 
+    _of_parameter_shape = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
     def __init__(
         self,
         params: Params,
@@ -79,11 +70,18 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
+        if isinstance(lr, Tensor) and foreach and not capturable:
+            raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
         check_not_negative("learning rate", lr)
         check_not_negative("epsilon value", eps)
+        check_betas(betas)
+        if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
+            raise ValueError("betas must be either both floats or both Tensors")
         for i, beta in enumerate(betas):
-            if not 0.0 <= as_number(beta) < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+            if isinstance(beta, Tensor) and foreach and not capturable:
+                raise ValueError(f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True")
+            if isinstance(beta, Tensor) and beta.numel() != 1:
+                raise ValueError(f"Tensor betas[{i}] must be 1-element")
         check_not_negative("weight_decay value", weight_decay)
         defaults = {
             "lr": lr,
@@ -101,60 +99,34 @@ class Adam(Optimizer):
         refuse_options(type(self).__name__, defaults)
         super().__init__(params, defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient; see ``Optimizer.step``."""
-        loss = call_closure(closure)
-        for group in self.param_groups:
-            active = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if not active:
-                continue
-            kept = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
-            self._begin([parameter for parameter in active if not self.state[parameter]], kept)
-            states = [self.state[parameter] for parameter in active]
-            for parameter, state in zip(active, states, strict=True):
-                check_state(parameter, state, *kept)
-            averages = [[state[name]._array for state in states] for name in kept]
-            params = [parameter._array for parameter in active]
-            beta1, beta2 = map(as_number, group["betas"])
-            backend_of(params[0]).adam_update(
-                params,
-                [parameter.grad._array for parameter in active],
-                averages[0],
-                averages[1],
-                averages[2] if group["amsgrad"] else None,
-                [_count(state["step"]) for state in states],
-                as_number(group["lr"]),
-                beta1,
-                beta2,
-                group["eps"],
-                as_number(group["weight_decay"]),
-                group["decoupled_weight_decay"],
-                group["maximize"],
-            )
-            writer = f"{type(self).__name__}.step"
-            for parameter, state in zip(active, states, strict=True):
-                for changed in (parameter, state["step"], *(state[name] for name in kept)):
-                    changed._bump_version(writer)
-        return loss
+    def _arrays(self, group: Mapping[str, Any]) -> dict[str, float]:
+        return dict.fromkeys(self._of_parameter_shape if group["amsgrad"] else self._of_parameter_shape[:2], 0.0)
 
-    def _begin(self, parameters: list[Tensor], kept: tuple[str, ...]) -> None:
-        """Give parameters before their first step a count and running means of zero."""
-        parameters = list(dict.fromkeys(parameters))  # once, if mentioned twice
-        arrays = [parameter._array for parameter in parameters]
-        pieces = iter(zeros_like(arrays * len(kept))) if arrays else iter(())
-        for parameter in parameters:
-            self.state[parameter]["step"] = Tensor(
-                np.zeros((), np.float32)
-            )  # a tensor, as in torch: files read the same
-        for name in kept:
-            for parameter in parameters:
-                self.state[parameter][name] = Tensor(next(pieces))
-
-
-def _count(step: Tensor) -> float:
-    """Add one to a count of steps, and read it."""
-    step._array[()] += 1
-    return float(step._array)
+    def _update(
+        self,
+        kernels: Any,
+        group: Mapping[str, Any],
+        params: Any,
+        grads: Any,
+        steps: Any,
+        states: Any,
+        *kept: Any,
+    ) -> None:
+        exp_avgs, exp_avg_sqs, *largest = kept
+        kernels.adam_update(
+            params,
+            grads,
+            exp_avgs,
+            exp_avg_sqs,
+            largest[0] if largest else None,
+            steps,
+            as_number(group["lr"]),
+            *map(as_number, group["betas"]),
+            group["eps"],
+            as_number(group["weight_decay"]),
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
 
 
 class AdamW(Adam):

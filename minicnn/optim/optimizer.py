@@ -1,21 +1,22 @@
-"""``Optimizer``, the base class of the update rules: parameter groups, state per parameter, saving and loading.
+"""``Optimizer``, the base class of the update rules: parameter groups, state per parameter, saving and loading, hooks.
 
-A rule (``sgd.py``, ``adam.py``) defines ``step``: it gathers the parameters that have a gradient, and hands their arrays
-to a kernel in ``minicnn_kernels``, which changes them in place, all in one call.
+A rule defines ``step``: it gathers the parameters that have a gradient, and hands their arrays to a kernel in
+``minicnn_kernels``, which changes them in place, all in one call. Read ``sgd.py``, then ``elementwise.py``, from which
+most of the others come.
 """
 
 from __future__ import annotations
 
 import functools
 import warnings
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
-from minicnn.autograd import Tensor, enable_grad
+from minicnn.autograd import RemovableHandle, Tensor, enable_grad
 
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 
@@ -41,11 +42,13 @@ class Optimizer:
     """
 
     _opt_called = False  # whether step() ever ran: what schedulers look at to warn of a wrong order
+    _stepping = False  # a step() that calls its base class's runs the hooks once
+    _of_parameter_shape: tuple[str, ...] = ()  # state that has its parameter's shape: checked when it is loaded
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
-            cls.step = _noting_the_call(cls.__dict__["step"])  # type: ignore[method-assign]
+            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -54,6 +57,7 @@ class Optimizer:
                 f"{type(params).__name__}: put it in a list"
             )
         self.defaults = defaults
+        self._make_hooks()
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         _refuse_set(params)
@@ -132,7 +136,8 @@ class Optimizer:
                 raise ValueError("some parameters appear in more than one parameter group")
             if ("param_names" in group) != bool(names):
                 raise ValueError(
-                    "all optimizer param groups should be with/without names: name the parameters of all groups or none"
+                    "all optimizer param groups should be with/without names. cannot add param group "
+                    f"{'with' if names else 'without'} names to the optimizer: name the parameters of all groups or none"
                 )
         param_group["params"] = params
         if names:
@@ -155,6 +160,8 @@ class Optimizer:
         >>> optimizer.state_dict()["param_groups"][0]["params"]
         [0, 1]
         """
+        for before in self._optimizer_state_dict_pre_hooks.values():
+            before(self)
         index: dict[int, int] = {}
         packed = []
         for group in self.param_groups:
@@ -163,7 +170,11 @@ class Optimizer:
             options = {option: value for option, value in group.items() if option != "params"}
             packed.append({**options, "params": [index[id(parameter)] for parameter in group["params"]]})
         state = {index[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
-        return {"state": state, "param_groups": packed}
+        saved: dict[str, Any] = {"state": state, "param_groups": packed}
+        for after in self._optimizer_state_dict_post_hooks.values():
+            replaced = after(self, saved)
+            saved = saved if replaced is None else replaced
+        return saved
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from what ``state_dict()`` returned, matching parameters by position.
@@ -178,6 +189,10 @@ class Optimizer:
         ------
         ValueError : another number of groups, of parameters in a group, or a state tensor of another shape.
         """
+        state_dict = dict(state_dict)  # hooks may change it
+        for before in self._optimizer_load_state_dict_pre_hooks.values():
+            replaced = before(self, state_dict)
+            state_dict = state_dict if replaced is None else replaced
         saved_groups = deepcopy(state_dict["param_groups"])
         if len(saved_groups) != len(self.param_groups):
             raise ValueError(
@@ -198,7 +213,8 @@ class Optimizer:
         for key, value in state_dict["state"].items():
             if key in parameter_of:
                 parameter = parameter_of[key]
-                state[parameter] = {name: _copied(parameter, key, name, item) for name, item in value.items()}
+                self._check_loaded(parameter, key, value)
+                state[parameter] = {name: _copied(parameter, name, item) for name, item in value.items()}
             else:
                 state[key] = deepcopy(value)
         for group, saved in zip(self.param_groups, saved_groups, strict=True):
@@ -206,12 +222,79 @@ class Optimizer:
         self.state = state
         self.param_groups = saved_groups
         self._fill_in_options()
+        for after in self._optimizer_load_state_dict_post_hooks.values():
+            after(self)
+
+    def _check_loaded(self, parameter: Tensor, index: Any, state: Mapping[str, Any]) -> None:
+        for name in self._of_parameter_shape:
+            value = state.get(name)
+            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(
+                    f"loaded state dict has {name!r} of shape {tuple(value.shape)} for parameter {index}, which has shape "
+                    f"{tuple(parameter.shape)}: it was saved for another model, or for parameters in another order"
+                )
 
     def _fill_in_options(self) -> None:
         """Give groups that an older version saved the options that came later."""
         for group in self.param_groups:
             for option, value in self.defaults.items():
                 group.setdefault(option, value)
+
+    # ---- hooks
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each ``step``; returns a handle with ``remove()``.
+
+        Parameters
+        ----------
+        hook : gets the arguments of ``step``; returns ``None``, or new ``(args, kwargs)``.
+
+        >>> import minicnn as mc
+        >>> optimizer = mc.optim.SGD([mc.nn.Parameter(mc.zeros(1))], lr=0.1)
+        >>> handle = optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: print("before"))
+        >>> optimizer.step()
+        before
+        >>> handle.remove()
+        """
+        return RemovableHandle(self._optimizer_step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each ``step``; returns a handle with ``remove()``."""
+        return RemovableHandle(self._optimizer_step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` before the state is read; ``prepend`` runs it before those registered so far."""
+        return _registered(self._optimizer_state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` after; what it returns, unless ``None``, replaces the state."""
+        return _registered(self._optimizer_state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` before it is loaded; what it returns, unless ``None``, is loaded instead."""
+        return _registered(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` after a state has been loaded."""
+        return _registered(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+
+    def _make_hooks(self) -> None:
+        self._optimizer_step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._optimizer_step_post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._optimizer_state_dict_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._optimizer_state_dict_post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._optimizer_load_state_dict_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._optimizer_load_state_dict_post_hooks: OrderedDict[int, Any] = OrderedDict()
+
+    # ---- copying, pickling, printing
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: everything but the hooks."""
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_optimizer_")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._make_hooks()
+        self.__dict__.update(state)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -230,15 +313,17 @@ def call_closure(closure: Callable[[], Any] | None) -> Any:
 
 
 def refuse_options(name: str, group: Mapping[str, Any]) -> None:
-    """Raise for options of torch's that would change what a step is, rather than how fast it runs."""
+    """Raise for options of torch's that would change what a step is, rather than how fast it runs, and contradictions."""
+    if group.get("fused") and group.get("differentiable"):
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if group.get("foreach") and group.get("fused"):
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
     for option, remedy in (
         ("differentiable", "steps cannot be differentiated through; compute the update with tensor operations"),
         ("capturable", "there is no graph to capture a step in; leave it out"),
     ):
         if group.get(option):
             raise NotImplementedError(f"{name}({option}=True) is not supported: {remedy}")
-    if group.get("foreach") and group.get("fused"):
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
 def as_number(value: float | Tensor) -> float:
@@ -249,9 +334,18 @@ def as_number(value: float | Tensor) -> float:
 def check_not_negative(what: str, value: float | Tensor) -> None:
     """Raise torch's ``ValueError("Invalid learning rate: -1")`` and the like for a negative value or NaN."""
     if isinstance(value, Tensor) and value.numel() != 1:
-        raise ValueError(f"Tensor {what} must be 1-element, got shape {tuple(value.shape)}")
+        raise ValueError(
+            f"Tensor {'lr' if what == 'learning rate' else what} must be 1-element, got {tuple(value.shape)}"
+        )
     if not as_number(value) >= 0:
         raise ValueError(f"Invalid {what}: {value}")
+
+
+def check_betas(betas: Iterable[float | Tensor]) -> None:
+    """Raise for a beta outside [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0.0 <= as_number(beta) < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
 
 def check_state(parameter: Tensor, state: Mapping[str, Any], *names: str) -> None:
@@ -274,24 +368,64 @@ def _refuse_set(params: object) -> None:
         )
 
 
-def _copied(parameter: Tensor, index: Any, name: str, value: Any) -> Any:
-    """A copy of one state value for ``parameter``; tensors but ``step`` in its dtype and memory order."""
-    if not isinstance(value, Tensor) or name == "step":
+def _copied(parameter: Tensor, name: Any, value: Any) -> Any:
+    """A copy of one state value for ``parameter``; tensors but ``step`` in its dtype, and in its memory order."""
+    if isinstance(value, Mapping):
+        return {key: _copied(parameter, key, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copied(parameter, name, item) for item in value)
+    if not isinstance(value, Tensor) or name == "step" or not parameter.is_floating_point():
         return deepcopy(value)
-    if value.ndim and value.shape != parameter.shape:
-        raise ValueError(
-            f"loaded state dict has {name!r} of shape {tuple(value.shape)} for parameter {index}, which has shape "
-            f"{tuple(parameter.shape)}: it was saved for another model, or for parameters in another order"
-        )
-    array = np.empty_like(parameter._array) if value.ndim else np.empty((), parameter._array.dtype)
+    dtype = parameter._array.dtype
+    array = np.empty_like(parameter._array if value.shape == parameter.shape else value._array, dtype)
     array[...] = value._array
     return Tensor(array)
 
 
-def _noting_the_call(step: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(step)
-    def noting(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        self._opt_called = True
-        return step(self, *args, **kwargs)
+def _registered(hooks: OrderedDict[int, Any], hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
+    handle = RemovableHandle(hooks, hook)
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
 
-    return noting
+
+_global_step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+_global_step_post_hooks: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer; returns a handle with ``remove()``."""
+    return RemovableHandle(_global_step_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer; returns a handle with ``remove()``."""
+    return RemovableHandle(_global_step_post_hooks, hook)
+
+
+def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """``step`` with the hooks around it, which notes that it was called."""
+
+    @functools.wraps(step)
+    def stepping(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        self._opt_called = True
+        if self._stepping:
+            return step(self, *args, **kwargs)
+        for before in (*_global_step_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
+            result = before(self, args, kwargs)
+            if result is not None:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise RuntimeError(
+                        f"{before} must return None or a tuple of (new_args, new_kwargs), but got {result}."
+                    )
+                args, kwargs = result
+        self._stepping = True
+        try:
+            out = step(self, *args, **kwargs)
+        finally:
+            self._stepping = False
+        for after in (*self._optimizer_step_post_hooks.values(), *_global_step_post_hooks.values()):
+            after(self, args, kwargs)
+        return out
+
+    return stepping

@@ -58,6 +58,8 @@ class SGD(Optimizer):
     0.800000011920929
     """
 
+    _of_parameter_shape = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Params,

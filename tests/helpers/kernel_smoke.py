@@ -86,6 +86,16 @@ def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
         ("sgd_update", [state[2]], [False], 0.1, 0.9, 0.1, 0.1, True, True),
         ("adam_update", [state[2]], [state[3]], None, [2], 0.1, 0.9, 0.99, 1e-8, 0.1, True, False),
         ("adam_update", [state[2]], [state[3]], [state[1] * 2], [2], 0.1, 0.9, 0.99, 1e-8, 0.1, False, True),
+        ("adagrad_update", [state[2]], [2], 0.1, 0.1, 0.1, 1e-8, True),
+        ("rmsprop_update", [state[2]], None, None, 0.1, 0.9, 1e-8, 0.1, 0.0, False),
+        ("rmsprop_update", [state[2]], [state[3]], None, 0.1, 0.9, 1e-8, 0.1, 0.9, True),
+        ("rmsprop_update", [state[2] + 9], [state[3]], [state[1] * 2], 0.1, 0.9, 1e-8, 0.1, 0.9, False),
+        ("adadelta_update", [state[2]], [state[3]], 0.1, 0.9, 1e-3, 0.1, False),
+        ("adamax_update", [state[2]], [state[3]], [2], 0.1, 0.9, 0.99, 1e-8, 0.1, True),
+        ("nadam_update", [state[2]], [state[3]], [2], [0.3], [0.7], 0.1, 0.9, 0.99, 1e-8, 0.1, True, False),
+        ("radam_update", [state[2]], [state[3]], [9], 0.1, 0.9, 0.99, 1e-8, 0.1, False, False),
+        ("asgd_update", [state[2]], [0.1], [0.5], 0.1, 0.1, True),
+        ("rprop_update", [state[2]], [state[3]], 0.5, 1.2, 1e-6, 50.0, True),
     ):
         name, *rest = arguments
         results = []

@@ -28,6 +28,16 @@ from .norm import (
     batch_norm_forward_train,
 )
 from .optim import adam_update, sgd_update
+from .optim_rules import (
+    adadelta_update,
+    adagrad_update,
+    adamax_update,
+    asgd_update,
+    nadam_update,
+    radam_update,
+    rmsprop_update,
+    rprop_update,
+)
 from .pooling import (
     avg_pool2d_backward_input,
     avg_pool2d_forward,
@@ -42,8 +52,12 @@ from .residual import (
 )
 
 __all__ = [
+    "adadelta_update",
+    "adagrad_update",
     "adam_update",
+    "adamax_update",
     "add_relu_forward",
+    "asgd_update",
     "avg_pool2d_backward_input",
     "avg_pool2d_forward",
     "batch_norm_add_relu_backward_train",
@@ -69,10 +83,14 @@ __all__ = [
     "matmul",
     "max_pool2d_backward_input",
     "max_pool2d_forward",
+    "nadam_update",
     "philox_words",
+    "radam_update",
     "relu_backward_input",
     "relu_dropout_backward_input",
     "relu_dropout_forward",
     "relu_forward",
+    "rmsprop_update",
+    "rprop_update",
     "sgd_update",
 ]
