@@ -5,6 +5,7 @@ Start at ``module.py``. A layer holds parameters and calls ``F``, ``functional.p
 
 from minicnn.nn import functional, init, utils
 from minicnn.nn.activation import Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from minicnn.nn.attention import MultiheadAttention
 from minicnn.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from minicnn.nn.container import ModuleDict, ModuleList, Sequential
 from minicnn.nn.conv import Conv2d
@@ -54,6 +55,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ReLU",

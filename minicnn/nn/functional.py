@@ -4,11 +4,13 @@ Each lives in a family's file in ``minicnn/ops``, with its formula, forward and 
 """
 
 from ..ops.activation import log_softmax, relu, softmax
+from ..ops.attention import scaled_dot_product_attention
 from ..ops.conv import conv2d, fold, unfold
 from ..ops.dropout import dropout
 from ..ops.elementwise import sigmoid, tanh
 from ..ops.loss import cross_entropy, mse_loss, nll_loss
 from ..ops.matmul import linear
+from ..ops.multi_head_attention import multi_head_attention_forward
 from ..ops.norm import batch_norm
 from ..ops.padding import pad
 from ..ops.pooling import avg_pool2d, max_pool2d
@@ -24,9 +26,11 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "pad",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "softmax",
     "tanh",

@@ -5,6 +5,7 @@ the same thing fast. Read ``im2col.py`` and ``conv.py`` first. Logical shapes ar
 """
 
 from .activation import relu_backward_input, relu_forward
+from .attention import attention_backward, attention_forward
 from .conv import conv_backward_bias, conv_backward_input, conv_backward_weight, conv_forward
 from .dropout import dropout_backward_input, dropout_forward
 from .fused import (
@@ -51,6 +52,8 @@ __all__ = [
     "adamax_update",
     "add_relu_forward",
     "asgd_update",
+    "attention_backward",
+    "attention_forward",
     "avg_pool2d_backward_input",
     "avg_pool2d_forward",
     "batch_norm_add_relu_backward_train",
