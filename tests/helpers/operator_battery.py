@@ -130,9 +130,17 @@ def convert(value: Any, memo: dict[int, Any]) -> Any:
         if id(value) not in memo:
             if value.layout != torch.strided or value.is_conj() or value.is_neg():
                 raise Foreign
+            if value.ndim > 64:
+                raise Foreign  # NumPy ends there
             array = value.detach().numpy()
             base = np.lib.stride_tricks.as_strided(array, array.shape, array.strides)
             copy = array.copy(order="K") if all(s > 0 for s in base.strides) else array.copy()
+            length = value.untyped_storage().nbytes() // value.element_size()
+            if length != value.numel():  # a part of a larger block of memory, of which as_strided sees all
+                memory = value.detach().as_strided((length,), (1,), 0).numpy().copy()
+                copy = np.ndarray(
+                    array.shape, array.dtype, memory, value.storage_offset() * array.itemsize, array.strides
+                )
             memo[id(value)] = (
                 mc.from_numpy(copy).requires_grad_(value.requires_grad) if value.requires_grad else mc.from_numpy(copy)
             )
