@@ -127,7 +127,7 @@ def _edge(x: Any) -> tuple | None:
 class Op:
     """Base of the differentiable operations. See the top of the file for the rules."""
 
-    returns_view: ClassVar[bool] = False  # the result may share its first operand's memory
+    returns_view: ClassVar[bool] = False  # the results may share the first operand's memory
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **options: Any) -> Any:
@@ -161,7 +161,8 @@ class Op:
         if line is not None:
             anomaly.check_forward(cls.__name__, arrays, [t._array for t in outputs], line)
         if cls.returns_view and isinstance(args[0], Tensor):
-            outputs[0]._share_storage(args[0])
+            for output in outputs:
+                output._share_storage(args[0])
         if True in needs:
             record(cls, ctx, args, outputs, line)
             ctx.seal([a for a in args if isinstance(a, Tensor)] + list(outputs))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import Tensor
-from minicnn.ops.shape import stack
+from minicnn.ops.joining import stack
 
 
 def default_collate(batch: Sequence[Any]) -> Any:

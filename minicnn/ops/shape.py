@@ -7,10 +7,11 @@ re-lays its memory once instead of refusing. ``x.view(n, -1)`` after a pooling w
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ import numpy as np
 from minicnn_kernels import workspace
 
 from ..autograd import Op, Tensor
-from .promotion import promote
 from .reduction import normalize_dim
 
 
@@ -75,18 +75,6 @@ class Expand(Op):
         return grad_out
 
 
-class Cat(Op):
-    @staticmethod
-    def forward(ctx, *arrays, dim):
-        ctx.dim = dim
-        ctx.bounds = np.cumsum([a.shape[dim] for a in arrays])[:-1]
-        return np.concatenate(arrays, axis=dim)
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        return tuple(np.split(grad_out, ctx.bounds, axis=ctx.dim))
-
-
 class Clone(Op):
     @staticmethod
     def forward(ctx, x, *, order):
@@ -95,6 +83,19 @@ class Clone(Op):
     @staticmethod
     def backward(ctx, grad_out):
         return grad_out
+
+
+def _sizes(name: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """For functions of ``*sizes``: ``f(x, 2, 3)``, ``f(x, (2, 3))`` and ``f(x, name=(2, 3))`` mean the same."""
+
+    def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        @functools.wraps(function)
+        def call(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
+            return function(input, *sizes, *([named.pop(name)] if name in named else ()), **named)
+
+        return call
+
+    return decorate
 
 
 def _shape_argument(shape: tuple, name: str) -> tuple[int, ...]:
@@ -121,6 +122,7 @@ def _resolve_shape(numel: int, shape: tuple[int, ...], input_shape: tuple[int, .
     return shape
 
 
+@_sizes("shape")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements in row-major order under another shape; one size may be -1. A view where possible, else a copy.
 
@@ -137,6 +139,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     return Reshape.apply(input, shape=sizes)
 
 
+@_sizes("size")
 def view(input: Tensor, *shape: Any) -> Tensor:
     """:func:`reshape` that never copies: the result shares memory.
 
@@ -171,6 +174,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
+@_sizes("dims")
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order. A view.
 
@@ -217,6 +221,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return Reshape.apply(input, shape=(*shape[:at], 1, *shape[at:]))
 
 
+@_sizes("size")
 def expand(input: Tensor, *sizes: Any) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is; new dimensions come in front.
 
@@ -244,77 +249,6 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, tuple(other.shape))
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors joined along an existing dimension.
-
-    >>> import minicnn as mc
-    >>> mc.cat([mc.tensor([1, 2]), mc.tensor([3])])
-    tensor([1, 2, 3])
-
-    Raises
-    ------
-    ValueError : for an empty list, and where the other sizes differ.
-    """
-    tensors = promote(*_tensor_list(tensors, "cat"))
-    # torch lets tensor([]) stand for "nothing yet" beside tensors of any shape, and loops that collect results use it.
-    tensors = [x for x in tensors if tuple(x.shape) != (0,)] or tensors[:1]
-    axis = normalize_dim(dim, tensors[0].ndim)
-    first = tuple(tensors[0].shape)
-    for i, x in enumerate(tensors):
-        shape = tuple(x.shape)
-        if (
-            not shape
-            or len(shape) != len(first)
-            or shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :]
-        ):
-            raise ValueError(
-                f"tensors[{i}]: cat along dim {dim} needs all other sizes equal, got shape {shape} beside {first}"
-            )
-    return Cat.apply(*tensors, dim=axis)
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension.
-
-    Raises
-    ------
-    ValueError : for an empty list, and where the shapes differ.
-    """
-    tensors = _tensor_list(tensors, "stack")
-    for i, x in enumerate(tensors):
-        if tuple(x.shape) != tuple(tensors[0].shape):
-            raise ValueError(
-                f"tensors[{i}]: stack needs equal shapes, got {tuple(x.shape)} beside {tuple(tensors[0].shape)}"
-            )
-    return cat([unsqueeze(x, dim) for x in tensors], dim)
-
-
-def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of a size each (the last may be smaller), or of the sizes given, along ``dim``. Views."""
-    axis = normalize_dim(dim, tensor.ndim)
-    size = tensor.shape[axis]
-    if isinstance(split_size_or_sections, int):
-        step = split_size_or_sections
-        if step <= 0:
-            raise ValueError(f"split_size_or_sections: expected a positive size, got {step}")
-        sections = [min(step, size - start) for start in range(0, size, step)] or [0]
-    else:
-        sections = [int(s) for s in split_size_or_sections]
-        if sum(sections) != size or min(sections, default=0) < 0:
-            raise ValueError(f"split_size_or_sections: {sections} does not add up to the {size} along dim {dim}")
-    bounds = np.cumsum([0, *sections])
-    lead = (slice(None),) * axis
-    return tuple(tensor[(*lead, slice(int(a), int(b)))] for a, b in itertools.pairwise(bounds))
-
-
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most ``chunks`` pieces of equal size (the last may be smaller) along ``dim``. Views."""
-    if chunks <= 0:
-        raise ValueError(f"chunks: expected a positive number, got {chunks}")
-    size = input.shape[normalize_dim(dim, input.ndim)]
-    return split(input, max(-(-size // chunks), 1), dim)
-
-
 def clone(input: Tensor) -> Tensor:
     """A copy with its own memory, in the same memory order; the gradient passes through."""
     return Clone.apply(input, order="K")
@@ -323,11 +257,3 @@ def clone(input: Tensor) -> Tensor:
 def contiguous(input: Tensor) -> Tensor:
     """The tensor in row-major memory: itself where it is so already, else a copy."""
     return input if input.is_contiguous() else Clone.apply(input, order="C")
-
-
-def _tensor_list(tensors: Any, what: str) -> list[Tensor]:
-    if isinstance(tensors, Tensor) or not all(isinstance(x, Tensor) for x in tensors):
-        raise TypeError(f"tensors: {what} takes a list or tuple of tensors")
-    if not len(tensors):
-        raise ValueError(f"tensors: {what} needs at least one")
-    return list(tensors)

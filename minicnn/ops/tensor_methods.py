@@ -11,7 +11,20 @@ from typing import Any
 from ..autograd import Tensor
 from ..device import device, require_cpu
 from ..dtypes import DType, as_dtype, bool_, float32, float64, int32, int64, uint8
-from . import activation, creation, elementwise, indexing, inplace, matmul, reduction, shape
+from . import (
+    activation,
+    creation,
+    elementwise,
+    indexing,
+    inplace,
+    inplace_forms,
+    joining,
+    matmul,
+    rearrange,
+    reduction,
+    shape,
+    views,
+)
 from .promotion import NUMBERS, cast
 
 
@@ -106,11 +119,21 @@ def transposed(self: Tensor) -> Tensor:
     return shape.permute(self, tuple(range(self.ndim))[::-1])
 
 
+def hermitian(self: Tensor) -> Tensor:
+    """A matrix transposed (numbers are real here, so nothing is conjugated); a number as it is."""
+    if self.ndim not in (0, 2):
+        raise ValueError(f"H: expected a matrix, got shape {tuple(self.shape)}; use mH for a batch of them")
+    return shape.t(self)
+
+
 def matrix_transposed(self: Tensor) -> Tensor:
     """The last two dimensions exchanged."""
+    if self.ndim < 2:
+        raise ValueError(f"mT: expected a matrix or a batch of them, got shape {tuple(self.shape)}")
     return shape.transpose(self, -2, -1)
 
 
+@shape._sizes("size")
 def view(self: Tensor, *size: Any) -> Tensor:
     """See :func:`minicnn.ops.shape.view`."""
     if len(size) == 1 and isinstance(size[0], DType):
@@ -140,9 +163,18 @@ METHODS: dict[str, Any] = {
     **_named(matmul, "matmul"),
     **_named(activation, "relu softmax log_softmax"),
     **_named(reduction, "sum mean var std amax amin max min argmax argmin any all"),
-    **_named(shape, "reshape flatten permute transpose t squeeze unsqueeze expand expand_as split chunk"),
+    **_named(shape, "reshape flatten permute transpose t squeeze unsqueeze expand expand_as"),
     **_named(shape, "clone contiguous"),
+    **_named(
+        views, "narrow select diagonal unfold as_strided movedim moveaxis swapaxes swapdims adjoint unflatten ravel"
+    ),
+    **_named(views, "broadcast_to sum_to_size narrow_copy"),
+    **_named(joining, "split split_with_sizes chunk tensor_split hsplit vsplit dsplit unbind"),
+    **_named(
+        rearrange, "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diag diag_embed diagflat"
+    ),
     **_named(inplace, "add_ sub_ mul_ div_ pow_ copy_ fill_ zero_ clamp_ uniform_ normal_"),
+    **inplace_forms.IN_PLACE,
     "to": to,
     "cpu": cpu,
     "cuda": cuda,
@@ -164,7 +196,9 @@ METHODS: dict[str, Any] = {
     "new_empty": _new(creation.empty),
     "new_full": _new(creation.full),
     "T": property(transposed),
+    "H": property(hermitian),
     "mT": property(matrix_transposed),
+    "mH": property(views.adjoint),
     # operators
     "__add__": _operator(elementwise.add),
     "__radd__": _operator(elementwise.add, reflected=True),

@@ -27,13 +27,14 @@ from ..ops.dropout import Dropout
 from ..ops.elementwise import Add, Div, Exp, Log, Maximum, Minimum, Mul, Neg, Sigmoid, Sqrt, Sub, Tanh
 from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, LinearReLUDropout, ReLUDropout
 from ..ops.indexing import GetItem
+from ..ops.joining import Cat, Split, Unbind
 from ..ops.matmul import Linear, MatMul
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import AvgPool2d, MaxPool2d
 from ..ops.promotion import Cast
 from ..ops.reduction import Mean, Sum
 from ..ops.residual import AddReLU, BatchNormAddReLU
-from ..ops.shape import Cat, Clone, Expand, Permute, Reshape
+from ..ops.shape import Clone, Expand, Permute, Reshape
 
 
 class Cost(NamedTuple):
@@ -188,7 +189,7 @@ _NORM = _of_input(6, 9)
 _NOTHING = _each(0, 0)
 
 # Their gradients are views or copies, as the memory of what arrives happens to lie.
-_VIEWS_OR_COPIES = (Reshape, Permute, Expand, GetItem, Cat, Sum, Mean)
+_VIEWS_OR_COPIES = (Reshape, Permute, Expand, GetItem, Cat, Split, Unbind, Sum, Mean)
 
 _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     Conv2d: _CONV,
@@ -230,6 +231,8 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     Expand: _NOTHING,
     GetItem: _NOTHING,
     Cat: _NOTHING,
+    Split: _NOTHING,
+    Unbind: _NOTHING,
     Clone: _NOTHING,
     Cast: _NOTHING,
 }

@@ -243,7 +243,7 @@ ERRORS = {
     "cat: tensor": (lambda m, x: m.cat(x), "list or tuple"),
     "stack: empty": (lambda m, x: m.stack([]), "at least one"),
     "stack: shapes": (lambda m, x: m.stack([x, x[0]]), r"tensors\[1\]: stack needs equal shapes"),
-    "split: sum": (lambda m, x: x.split([1, 2], 2), r"split_size_or_sections: \[1, 2\].*4 along dim 2"),
+    "split: sum": (lambda m, x: x.split([1, 2], 2), r"split_sizes: \[1, 2\].*4 along dim 2"),
     "split: negative": (lambda m, x: x.split(-1), "split_size_or_sections"),
     "chunk: 0": (lambda m, x: x.chunk(0), "chunks: expected a positive number, got 0"),
     "pad: odd": (lambda m, x: m.nn.functional.pad(x, (1,)), "pad: expected pairs"),
