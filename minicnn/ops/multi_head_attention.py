@@ -16,9 +16,10 @@ from .activation import softmax
 from .attention import scaled_dot_product_attention
 from .creation import zeros
 from .dropout import dropout
+from .joining import cat, chunk
 from .matmul import linear, matmul
 from .padding import pad
-from .shape import cat, chunk, expand, transpose
+from .shape import expand, transpose
 
 
 def multi_head_attention_forward(
