@@ -14,6 +14,10 @@ first.
     Linear -> ReLU -> Dropout               the ReLU is done with the dropout, and the mask need not be drawn again
     ReLU -> Dropout, Add -> ReLU            one pass instead of two
 
+After that, a convolution or Linear hands its bias to the BatchNormTrain (or what that was fused into) behind it, where it
+changes the running mean and nothing else (``ops/norm.py``, ``without_effect``). Its gradient is exactly 0 then, where adding
+up leaves rounding errors.
+
 Folding, the ones with BatchNormEval, is for evaluation without gradients: with s = gamma / sqrt(var + eps), ``conv(x, w) +
 b`` normalised is ``conv(x, s w) + s (b - mean) + beta``. The new filters are constants of the plan, which dies with the
 versions of the tensors they came from (``plan.py``).
@@ -123,6 +127,8 @@ PATTERNS = (
     Pattern((Add, ReLU), _joined(AddReLU)),
 )
 
+_NORMS = (BatchNormTrain, BatchNormReLU, BatchNormReLUMaxPool2d, BatchNormAddReLU)
+
 
 def fuse(program: Program, outputs: set[int], inference: bool) -> list[Call | Write]:
     """The program's calls with every chain of a pattern replaced. ``outputs`` are values somebody outside looks at."""
@@ -151,7 +157,31 @@ def fuse(program: Program, outputs: set[int], inference: bool) -> list[Call | Wr
     fused: list[Call | Write] = []
     for i, call in enumerate(calls):
         fused += replaced.get(i, [] if i in gone else [call])
-    return fused
+    return _biases_moved(fused, {number for number in only_consumer if number not in outputs}, effects)
+
+
+def _biases_moved(calls: list[Call | Write], alone: set[int], effects: list[Effects]) -> list[Call | Write]:
+    """The calls, with each bias that a batch norm takes away again given to that batch norm.
+
+    ``alone`` : values that one operation looks at, and nobody else.
+    """
+    written = set().union(*(effect.writes for effect in effects))
+    maker = {c.outputs[0]: i for i, c in enumerate(calls) if isinstance(c, Call) and c.op in (Conv2d, Linear)}
+    moved = [*calls]
+    for i, norm in enumerate(calls):
+        if not isinstance(norm, Call) or norm.op not in _NORMS or not isinstance(norm.args[0], Value):
+            continue
+        at = maker.get(norm.args[0].number) if norm.args[0].number in alone else None
+        if at is None:
+            continue
+        before = calls[at]
+        assert isinstance(before, Call)
+        *others, bias = before.args
+        if isinstance(bias, Tensor) and not _memory(bias) & written and before.recording == norm.recording:
+            moved[at] = before._replace(args=(*others, None))
+            names = "bias", *(norm.fused_from or (norm.name,))
+            moved[i] = norm._replace(args=(*norm.args, bias), fused_from=names)
+    return moved
 
 
 def _chain_at(program: Program, start: int, pattern: Pattern, only_consumer: dict[int, int]) -> dict[int, Link] | None:

@@ -13,44 +13,47 @@ from minicnn_kernels import backend_of, current_conv_algorithm
 from ..autograd import Op
 from .conv import conv_gradients
 from .matmul import Linear, as_rows, linear_gradients
-from .norm import track
+from .norm import track, without_effect
 
 
 class BatchNormReLU(Op):
-    """``ReLU(BatchNormTrain(x, weight, bias))``."""
+    """``ReLU(BatchNormTrain(x, weight, bias, offset))``."""
 
     # x (n, c, ...) -> the same shape; updates the running tensors in place
     @staticmethod
-    def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var):
+    def forward(ctx, x, weight, bias, offset=None, *, eps, momentum, running_mean, running_var):
         ctx.kernels = backend_of(x)
         out, mean, var, inv_std = ctx.kernels.batch_norm_relu_forward_train(x, weight, bias, eps)
-        track(running_mean, running_var, mean, var, x.shape, momentum)
+        track(running_mean, running_var, mean, var, x.shape, momentum, offset)
         ctx.save(out, x, weight, mean, inv_std)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        return ctx.kernels.batch_norm_relu_backward_train(grad_out, *ctx.saved)
+        grads = ctx.kernels.batch_norm_relu_backward_train(grad_out, *ctx.saved)
+        return *grads, *without_effect(ctx, ctx.saved[3], 3)
 
 
 class BatchNormReLUMaxPool2d(Op):
-    """``MaxPool2d(ReLU(BatchNormTrain(x, weight, bias)))``."""
+    """``MaxPool2d(ReLU(BatchNormTrain(x, weight, bias, offset)))``."""
 
     # x (n, c, h, w) -> (n, c, h_out, w_out); updates the running tensors in place
     @staticmethod
-    def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var, window, ceil_mode):
+    def forward(ctx, x, weight, bias, offset=None, *, eps, momentum, running_mean, running_var, window, ceil_mode):
         ctx.kernels = backend_of(x)
         ctx.window, ctx.ceil_mode = window, ceil_mode
         out, winners, mean, var, inv_std = ctx.kernels.batch_norm_relu_max_pool2d_forward_train(
             x, weight, bias, eps, *window, ceil_mode
         )
-        track(running_mean, running_var, mean, var, x.shape, momentum)
+        track(running_mean, running_var, mean, var, x.shape, momentum, offset)
         ctx.save(winners, x, weight, mean, inv_std)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        return ctx.kernels.batch_norm_relu_max_pool2d_backward_train(grad_out, *ctx.saved, *ctx.window, ctx.ceil_mode)
+        pooling = *ctx.window, ctx.ceil_mode
+        grads = ctx.kernels.batch_norm_relu_max_pool2d_backward_train(grad_out, *ctx.saved, *pooling)
+        return *grads, *without_effect(ctx, ctx.saved[3], 3)
 
 
 class Conv2dReLU(Op):

@@ -14,6 +14,7 @@ The biased variance normalises; the running average tracks the unbiased one, as 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -24,19 +25,30 @@ from .promotion import require_same_dtype
 
 
 class BatchNormTrain(Op):
-    # x (n, c, ...) -> the same shape; updates the running tensors in place
+    # x (n, c, ...) -> the same shape; updates the running tensors in place. offset (c,): see without_effect
     @staticmethod
-    def forward(ctx, x, weight, bias, *, eps, momentum, running_mean, running_var):
+    def forward(ctx, x, weight, bias, offset=None, *, eps, momentum, running_mean, running_var):
         ctx.kernels = backend_of(x)
         out, mean, var, inv_std = ctx.kernels.batch_norm_forward_train(x, weight, bias, eps)
-        track(running_mean, running_var, mean, var, x.shape, momentum)
+        track(running_mean, running_var, mean, var, x.shape, momentum, offset)
         ctx.save(x, weight, mean, inv_std)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
         x, weight, mean, inv_std = ctx.saved
-        return ctx.kernels.batch_norm_backward_train(grad_out, x, weight, mean, inv_std)
+        grads = ctx.kernels.batch_norm_backward_train(grad_out, x, weight, mean, inv_std)
+        return *grads, *without_effect(ctx, mean, 3)
+
+
+def without_effect(ctx: Any, mean: np.ndarray, others: int) -> list[np.ndarray | None]:
+    """The gradient of `offset` (c,), an optional operand after the `others`, of mean's shape: zeros.
+
+    batch_norm(x + offset) is batch_norm(x), since the mean takes up whatever is added to a channel; the running mean alone
+    sees it. So the compiler moves the bias of a convolution into the batch norm behind it (``compiler/patterns.py``): then
+    nothing is added to each pixel, nor a gradient added up that consists of rounding errors alone.
+    """
+    return [np.zeros_like(mean) if wanted else None for wanted in ctx.needs_input_grad[others:]]
 
 
 def track(
@@ -46,9 +58,14 @@ def track(
     var: np.ndarray,
     shape: tuple[int, ...],
     momentum: float,
+    offset: np.ndarray | None = None,
 ) -> None:
-    """Move the running tensors, in place, towards a batch's mean and *biased* variance; ``shape`` is the batch's."""
+    """Move the running tensors, in place, towards a batch's mean (plus `offset`) and *biased* variance.
+
+    ``shape`` is the batch's.
+    """
     m = shape[0] * math.prod(shape[2:])
+    mean = mean if offset is None else mean + offset
     for running, batch in ((running_mean, mean), (running_var, var * (m / (m - 1)))):
         if running is not None:
             running._array += momentum * (batch - running._array)

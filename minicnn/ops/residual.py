@@ -9,7 +9,7 @@ from __future__ import annotations
 from minicnn_kernels import backend_of
 
 from ..autograd import Op
-from .norm import track
+from .norm import track, without_effect
 
 
 class AddReLU(Op):
@@ -31,17 +31,18 @@ class AddReLU(Op):
 
 
 class BatchNormAddReLU(Op):
-    """``ReLU(Add(BatchNormTrain(x, weight, bias), other))``, nothing broadcast."""
+    """``ReLU(Add(BatchNormTrain(x, weight, bias, offset), other))``, nothing broadcast."""
 
     # x and other (n, c, ...) -> the same shape; updates the running tensors in place
     @staticmethod
-    def forward(ctx, x, weight, bias, other, *, eps, momentum, running_mean, running_var):
+    def forward(ctx, x, weight, bias, other, offset=None, *, eps, momentum, running_mean, running_var):
         ctx.kernels = backend_of(x)
         out, mean, var, inv_std = ctx.kernels.batch_norm_add_relu_forward_train(x, weight, bias, other, eps)
-        track(running_mean, running_var, mean, var, x.shape, momentum)
+        track(running_mean, running_var, mean, var, x.shape, momentum, offset)
         ctx.save(out, x, weight, mean, inv_std)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        return ctx.kernels.batch_norm_add_relu_backward_train(grad_out, *ctx.saved)
+        grads = ctx.kernels.batch_norm_add_relu_backward_train(grad_out, *ctx.saved)
+        return *grads, *without_effect(ctx, ctx.saved[3], 4)

@@ -42,7 +42,11 @@ def relu_added(y, x):
 # name -> model, what it is in training, what in evaluation without gradients
 CASES = {
     "conv": (lambda: nn.Sequential(conv(), nn.ReLU()), ["Conv2d + ReLU"], ["Conv2d + ReLU"]),
-    "conv, norm": (lambda: nn.Sequential(conv(), nn.BatchNorm2d(20)), [], ["Conv2d + BatchNormEval"]),
+    "conv, norm": (
+        lambda: nn.Sequential(conv(), nn.BatchNorm2d(20)),
+        ["bias + BatchNormTrain"],
+        ["Conv2d + BatchNormEval"],
+    ),
     "conv, norm, relu": (
         lambda: nn.Sequential(conv(bias=False), nn.BatchNorm2d(20), nn.ReLU()),
         ["BatchNormTrain + ReLU"],
@@ -50,35 +54,36 @@ CASES = {
     ),
     "few channels": (
         lambda: nn.Sequential(nn.Conv2d(20, 3, 3), nn.BatchNorm2d(3), nn.ReLU()),
-        ["BatchNormTrain + ReLU"],
+        ["bias + BatchNormTrain + ReLU"],
         ["Conv2d + BatchNormEval + ReLU"],
     ),
     "no scale": (
         lambda: nn.Sequential(conv(groups=2), nn.BatchNorm2d(20, affine=False), nn.ReLU()),
-        ["BatchNormTrain + ReLU"],
+        ["bias + BatchNormTrain + ReLU"],
         ["Conv2d + BatchNormEval + ReLU"],
     ),
     "pool": (
         lambda: nn.Sequential(conv(), nn.BatchNorm2d(20), nn.ReLU(), nn.MaxPool2d(2)),
-        ["BatchNormTrain + ReLU + MaxPool2d"],
+        ["bias + BatchNormTrain + ReLU + MaxPool2d"],
         ["Conv2d + BatchNormEval + ReLU"],
     ),
     "residual": (
         lambda: Then(add_relu, conv(), nn.BatchNorm2d(20)),
-        ["BatchNormTrain + Add + ReLU"],
+        ["bias + BatchNormTrain + Add + ReLU"],
         ["Conv2d + BatchNormEval", "Add + ReLU"],
     ),
     "residual, the other way round": (
         lambda: Then(relu_added, conv(), nn.BatchNorm2d(20)),
-        ["BatchNormTrain + Add + ReLU"],
+        ["bias + BatchNormTrain + Add + ReLU"],
         ["Conv2d + BatchNormEval", "Add + ReLU"],
     ),
     "residual without norm": (lambda: Then(add_relu, conv()), ["Add + ReLU"], ["Add + ReLU"]),
     "added to itself": (
         lambda: Then(lambda y, x: F.relu(y + y), conv(), nn.BatchNorm2d(20)),
-        ["Add + ReLU"],
+        ["bias + BatchNormTrain", "Add + ReLU"],
         ["Conv2d + BatchNormEval", "Add + ReLU"],
     ),
+    "linear, norm": (lambda: nn.Sequential(*flat(), nn.BatchNorm1d(12)), ["bias + BatchNormTrain"], []),
     "linear": (lambda: nn.Sequential(*flat(), nn.ReLU()), ["Linear + ReLU"], ["Linear + ReLU"]),
     "dropout": (lambda: nn.Sequential(conv(), nn.Tanh(), nn.ReLU(), nn.Dropout(0.4)), ["ReLU + Dropout"], []),
     "linear, dropout": (
@@ -90,7 +95,8 @@ CASES = {
 
 # What looks like a pattern and is none.
 NONE = {
-    "a result used twice": lambda: Then(lambda y, x: F.relu(y) + y, conv(), nn.BatchNorm2d(20)),
+    "a result used twice": lambda: Then(lambda y, x: F.relu(y) + y, conv(bias=False), nn.BatchNorm2d(20)),
+    "a convolution used twice": lambda: Then(lambda y, x: F.batch_norm(y, None, None, training=True) + y, conv()),
     "a result returned": lambda: Then(lambda y, x: (F.relu(y) + 0.5) * y, nn.BatchNorm2d(20)),
     "broadcast": lambda: Then(lambda y, x: F.relu(y + x[:1]), nn.BatchNorm2d(20)),
     "a number added": lambda: Then(lambda y, x: F.relu(y + 1.0), nn.BatchNorm2d(20)),
@@ -261,3 +267,23 @@ def test_a_count_in_between_is_no_obstacle():
     assert [" + ".join(call.fused_from) for call in compiled.plan.calls if hasattr(call, "fused_from")] == [
         "BatchNormTrain + ReLU"
     ]
+
+
+def test_a_bias_in_front_of_batch_norm_moves_the_running_mean_alone():
+    mc.manual_seed(0)
+    eager = nn.Sequential(conv(), nn.BatchNorm2d(20), nn.ReLU()).double()
+    model = copy.deepcopy(eager)
+    for run in (eager, mc.compile(model)):
+        run(images(mc.float64)).square().sum().backward()
+    assert not model[0].bias.grad.numpy().any()  # eager: rounding errors
+    assert_equal([model[1].running_mean.numpy()], [eager[1].running_mean.numpy()])
+
+
+@pytest.mark.parametrize("frozen", ["bias", "weight"])
+def test_a_bias_in_front_of_batch_norm_without_a_gradient(frozen):
+    model = nn.Sequential(conv(), nn.BatchNorm2d(20), nn.ReLU())
+    getattr(model[0], frozen).requires_grad_(False)
+    compiled = mc.compile(model)
+    compiled(images(mc.float32)).square().sum().backward()
+    assert (model[0].bias.grad is None) == (frozen == "bias")
+    assert (model[0].weight.grad is None) == (frozen == "weight")

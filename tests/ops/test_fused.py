@@ -73,6 +73,18 @@ def test_batch_norm_relu(seed, dtype, c, spatial):
     check_statistics(ours, theirs)
 
 
+@given(SEEDS, FLOATS, st.integers(1, 40), st.sampled_from([BatchNormTrain, BatchNormReLU, BatchNormReLUMaxPool2d]))
+def test_an_offset_is_as_if_added_before(seed, dtype, c, op):
+    pooling = {"window": WINDOWS[0][0], "ceil_mode": False} if op is BatchNormReLUMaxPool2d else {}
+    ours, theirs = batch_norm_options(c, dtype), batch_norm_options(c, dtype)
+    compare(
+        lambda *operands: op.apply(*operands, **ours, **pooling),
+        lambda x, weight, bias, offset: op.apply(x + offset.reshape(c, 1, 1), weight, bias, **theirs, **pooling),
+        *(dtype, seed, (6, c, 4, 4), (c,), (c,), (c,)),
+    )
+    check_statistics(ours, theirs)
+
+
 @given(SEEDS, FLOATS, st.integers(1, 40), st.sampled_from([(4, 6), (7, 5)]), st.sampled_from(WINDOWS))
 def test_batch_norm_relu_max_pool(seed, dtype, c, size, window):
     ours, theirs = batch_norm_options(c, dtype), batch_norm_options(c, dtype)

@@ -21,13 +21,15 @@ def test_add_relu(seed, dtype, shape):
     compare(AddReLU.apply, lambda a, b: ReLU.apply(Add.apply(a, b)), dtype, seed, shape, shape)
 
 
-@given(SEEDS, FLOATS, st.integers(1, 40), st.sampled_from([(), (3,), (4, 5)]))
-def test_batch_norm_add_relu(seed, dtype, c, spatial):
+@given(SEEDS, FLOATS, st.integers(1, 40), st.sampled_from([(), (3,), (4, 5)]), st.integers(0, 1))
+def test_batch_norm_add_relu(seed, dtype, c, spatial, offset):
     ours, theirs = batch_norm_options(c, dtype), batch_norm_options(c, dtype)
     compare(
-        lambda x, weight, bias, other: BatchNormAddReLU.apply(x, weight, bias, other, **ours),
-        lambda x, weight, bias, other: ReLU.apply(Add.apply(other, BatchNormTrain.apply(x, weight, bias, **theirs))),
-        *(dtype, seed, (3, c, *spatial), (c,), (c,), (3, c, *spatial)),
+        lambda *operands: BatchNormAddReLU.apply(*operands, **ours),
+        lambda x, weight, bias, other, *offset: ReLU.apply(
+            Add.apply(other, BatchNormTrain.apply(x, weight, bias, *offset, **theirs))
+        ),
+        *(dtype, seed, (3, c, *spatial), (c,), (c,), (3, c, *spatial), *[(c,)] * offset),
     )
     check_statistics(ours, theirs)
 
