@@ -5,9 +5,11 @@ Each lives in a family's file in ``minicnn/ops``, with its formula, forward and 
 
 from ..ops.activation import log_softmax, relu, softmax
 from ..ops.attention import scaled_dot_product_attention
-from ..ops.conv import conv2d, fold, unfold
+from ..ops.conv import conv1d, conv2d, conv3d
+from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.dropout import dropout
 from ..ops.elementwise import sigmoid, tanh
+from ..ops.fold import fold, unfold
 from ..ops.loss import cross_entropy, mse_loss, nll_loss
 from ..ops.matmul import linear
 from ..ops.multi_head_attention import multi_head_attention_forward
@@ -18,7 +20,12 @@ from ..ops.pooling import avg_pool2d, max_pool2d
 __all__ = [
     "avg_pool2d",
     "batch_norm",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "fold",

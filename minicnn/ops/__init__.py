@@ -10,7 +10,9 @@ rearrange.py        flip, roll, repeat, tril, diag, meshgrid, ...
 indexing.py         x[index]
 inplace.py          add_, copy_, x[index] = value, ...
 matmul.py           matrix products, the linear layer
-conv.py             convolution, im2col
+conv.py             convolution in one, two and three dimensions
+conv_transpose.py   its transpose
+fold.py             im2col and back
 pooling.py          max and average pooling
 norm.py             batch normalisation
 activation.py       ReLU, softmax

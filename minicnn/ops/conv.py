@@ -1,33 +1,40 @@
-"""Two-dimensional convolution, and the im2col rearrangement that it is built on.
+"""Convolution in one, two and three dimensions.
 
     out[n, o, y, x] = bias[o] + sum over c, i, j of weight[o, c, i, j] * input[n, c, y s + i d - p, x s + j d - p]
 
-(stride s, dilation d, zero padding p; strictly a cross-correlation, as everywhere in the field). Its gradients are
-convolutions again: for the input with the flipped weight, for the weight between input and grad_out. Dumoulin and Visin,
-"A guide to convolution arithmetic for deep learning" (2016), draws the shapes.
+(stride s, dilation d, zero padding p; strictly a cross-correlation, as everywhere in the field; with one or three
+spatial axes in place of two, the same). Its gradients are convolutions again: for the input with the flipped weight, for
+the weight between input and grad_out. Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016),
+draws the shapes.
 
-The loops are in ``minicnn_kernels``: read ``reference/conv.py`` first, then ``cpu/conv.py``.
+The loops are in ``minicnn_kernels``: read ``reference/conv.py`` first, then ``cpu/conv.py``. The gradient for the input as
+an operation of its own is in ``conv_transpose.py``; the im2col rearrangement as one, in ``fold.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import ModuleType
 from typing import TypeAlias
 
-from minicnn_kernels import backend_of, current_conv_algorithm, geometry
-from minicnn_kernels.geometry import to_pair
+import numpy as np
+
+from minicnn_kernels import backend_of, current_conv_algorithm, geometry, use_backend
+from minicnn_kernels.geometry import to_tuple
 
 from ..autograd import Op, Tensor
 from .padding import pad
-from .promotion import require_floating, require_same_dtype
+from .promotion import require_same_dtype
 
+Ints: TypeAlias = int | Sequence[int]
 IntPair: TypeAlias = int | tuple[int, int]
 
 
-class Conv2d(Op):
-    # x (n, c_in, h, w), weight (c_out, c_in / groups, kh, kw), bias (c_out,) -> (n, c_out, h_out, w_out)
+class Convolution(Op):
+    # x (n, c_in, *spatial), weight (c_out, c_in / groups, *kernel), bias (c_out,) -> (n, c_out, *spatial)
     @staticmethod
     def forward(ctx, x, weight, bias, *, stride, padding, dilation, groups):
-        ctx.kernels = backend_of(x)
+        ctx.kernels = kernels_for(x)
         ctx.window = stride, padding, dilation, groups, current_conv_algorithm()  # backward keeps to it
         ctx.x_shape, ctx.weight_shape = x.shape, weight.shape
         ctx.save(x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None)
@@ -36,6 +43,21 @@ class Conv2d(Op):
     @staticmethod
     def backward(ctx, grad_out):
         return conv_gradients(ctx, grad_out, *ctx.saved)
+
+
+class Conv1d(Convolution):
+    """Three names for one operation: who looks at a graph or a profile sees which it was."""
+
+
+class Conv2d(Convolution):
+    pass
+
+
+class Conv3d(Convolution):
+    pass
+
+
+OPERATIONS = {1: Conv1d, 2: Conv2d, 3: Conv3d}
 
 
 def conv_gradients(ctx, grad_out, x, weight):
@@ -51,46 +73,62 @@ def conv_gradients(ctx, grad_out, x, weight):
     return grad_x, grad_weight, grad_bias
 
 
-class Unfold(Op):
-    # (n, c, h, w) -> (n, c kh kw, windows); back by col2im, which adds up what overlaps
-    @staticmethod
-    def forward(ctx, x, *, window):
-        ctx.kernels = backend_of(x)
-        ctx.size, ctx.window = x.shape[2:], window
-        return ctx.kernels.im2col(x, *window)
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        return ctx.kernels.col2im(grad_out, ctx.size, *ctx.window)
+def kernels_for(x: np.ndarray) -> ModuleType:
+    """The back end; for whole numbers the plain NumPy one, which is exact for any type."""
+    if x.dtype.kind == "f":
+        return backend_of(x)
+    with use_backend("reference"):
+        return backend_of(x)
 
 
-class Fold(Op):
-    # (n, c kh kw, windows) -> (n, c, h, w); back by im2col
-    @staticmethod
-    def forward(ctx, cols, *, output_size, window):
-        ctx.kernels = backend_of(cols)
-        ctx.window = window
-        return ctx.kernels.col2im(cols, output_size, *window)
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve sequences with a bank of filters: :func:`conv2d` with one spatial axis.
 
-    @staticmethod
-    def backward(ctx, grad_out):
-        return ctx.kernels.im2col(grad_out, *ctx.window)
+    Parameters
+    ----------
+    input : (n, c_in, length), or one sequence (c_in, length)
+    weight : (c_out, c_in / groups, kw)
+    bias, stride, padding, dilation, groups : as for :func:`conv2d`, with tuples of one number
+
+    Returns
+    -------
+    (n, c_out, length), with the length ``(length + 2 padding - dilation (kw - 1) - 1) // stride + 1``
+
+    >>> import minicnn as mc
+    >>> difference = mc.tensor([[[-1.0, 1.0]]])
+    >>> mc.nn.functional.conv1d(mc.tensor([[[1.0, 4.0, 9.0, 16.0]]]), difference)
+    tensor([[[3., 5., 7.]]])
+
+    Raises
+    ------
+    ValueError, TypeError : as :func:`conv2d`.
+    """
+    return convolution(1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: IntPair = 1,
-    padding: IntPair | str = 0,
-    dilation: IntPair = 1,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
     """Convolve images with a bank of filters.
 
     Parameters
     ----------
-    input : (n, c_in, h, w) floating point, or one image (c_in, h, w)
+    input : (n, c_in, h, w), or one image (c_in, h, w); floating point, or whole numbers, computed exactly (modulo the
+        type's range) by plain NumPy
     weight : (c_out, c_in / groups, kh, kw), of the same type
     bias : (c_out,) or None
     stride : step between windows; an integer, or one for each of height and width. So too:
@@ -117,106 +155,106 @@ def conv2d(
     Raises
     ------
     ValueError : shapes that do not fit, a filter larger than the padded image, groups that do not divide the channels.
-    TypeError : tensors of different or not floating-point types.
+    TypeError : tensors of different types, or of bools.
     """
-    require_same_dtype("conv2d", input=input, weight=weight, bias=bias)
-    stride, dilation = to_pair(stride, "stride"), to_pair(dilation, "dilation")
-    single = input.ndim == 3 and weight.ndim == 4
+    return convolution(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve volumes (or films, time being the depth) with a bank of filters: :func:`conv2d` with three spatial axes.
+
+    Parameters
+    ----------
+    input : (n, c_in, d, h, w), or one volume (c_in, d, h, w)
+    weight : (c_out, c_in / groups, kd, kh, kw)
+    bias, stride, padding, dilation, groups : as for :func:`conv2d`; tuples are for depth, height and width
+
+    Returns
+    -------
+    (n, c_out, d_out, h_out, w_out)
+
+    >>> import minicnn as mc
+    >>> mc.nn.functional.conv3d(mc.ones(1, 1, 4, 3, 3), mc.ones(1, 1, 2, 3, 3))
+    tensor([[[[[18.]],
+    <BLANKLINE>
+              [[18.]],
+    <BLANKLINE>
+              [[18.]]]]])
+
+    Raises
+    ------
+    ValueError, TypeError : as :func:`conv2d`.
+    """
+    return convolution(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def convolution(
+    axes: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+) -> Tensor:
+    """A convolution over 1, 2 or 3 spatial axes, checked."""
+    require_numbers(f"conv{axes}d", input=input, weight=weight, bias=bias)
+    steps, spread = to_tuple(stride, "stride", axes), to_tuple(dilation, "dilation", axes)
+    single = input.ndim == axes + 1 and weight.ndim == axes + 2
     x = input.unsqueeze(0) if single else input
     if isinstance(padding, str):
-        x, padding = _named_padding(x, weight, padding, stride, dilation)
-    padding = to_pair(padding, "padding")
+        x, amounts = _named_padding(x, weight, padding, steps, spread)
+    else:
+        amounts = to_tuple(padding, "padding", axes)
     bias_shape = None if bias is None else tuple(bias.shape)
-    geometry.conv_output_shape(tuple(x.shape), tuple(weight.shape), bias_shape, stride, padding, dilation, groups)
-    out = Conv2d.apply(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    geometry.conv_output_shape(tuple(x.shape), tuple(weight.shape), bias_shape, steps, amounts, spread, groups)
+    operation = OPERATIONS[axes]
+    out = operation.apply(x, weight, bias, stride=steps, padding=amounts, dilation=spread, groups=groups)
     return out.squeeze(0) if single else out
 
 
+def require_numbers(what: str, **tensors: Tensor | None) -> None:
+    """Raise where the tensors given are not all of one type, floating point or whole numbers."""
+    first = tensors["input"]
+    if not isinstance(first, Tensor) or first._array.dtype.kind == "f":
+        require_same_dtype(what, **tensors)
+        return
+    for name, x in tensors.items():
+        if x is not None and (
+            not isinstance(x, Tensor) or x._array.dtype != first._array.dtype or x._array.dtype == bool
+        ):
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise TypeError(
+                f"{name}: {what} needs tensors of one type of numbers, got {kind} where input has {first.dtype}; convert "
+                "with .float()"
+            )
+
+
 def _named_padding(
-    x: Tensor, weight: Tensor, padding: str, stride: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[Tensor, tuple[int, int]]:
+    x: Tensor, weight: Tensor, padding: str, stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[Tensor, tuple[int, ...]]:
     """``"valid"`` or ``"same"`` as numbers; what is uneven is padded here."""
+    none = (0,) * len(stride)
     if padding == "valid":
-        return x, (0, 0)
+        return x, none
     if padding != "same":
-        raise ValueError(f"padding: expected an integer, a pair, 'valid' or 'same', got {padding!r}")
-    if x.ndim != 4 or weight.ndim != 4:
-        return x, (0, 0)  # the check of the shapes that follows says what is wrong
-    if stride != (1, 1):
+        raise ValueError(f"padding: expected an integer, one for each axis, 'valid' or 'same', got {padding!r}")
+    if not x.ndim == weight.ndim == len(stride) + 2:
+        return x, none  # the check of the shapes that follows says what is wrong
+    if max(stride) > 1:
         raise ValueError(f"padding: 'same' is for stride 1, got stride {stride}; give the padding as numbers")
     total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    before = (total[0] // 2, total[1] // 2)
+    before = tuple(t // 2 for t in total)
     extra = [t - 2 * b for t, b in zip(total, before, strict=True)]
     if any(extra):
-        x = pad(x, (0, extra[1], 0, extra[0]))
+        x = pad(x, [amount for e in reversed(extra) for amount in (0, e)])
     return x, before
-
-
-def unfold(
-    input: Tensor, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1
-) -> Tensor:
-    """im2col: each window of each image as a column.
-
-    Parameters
-    ----------
-    input : (n, c, h, w) floating point
-
-    Returns
-    -------
-    (n, c * kh * kw, windows), windows in row-major order
-
-    >>> import minicnn as mc
-    >>> mc.nn.functional.unfold(mc.arange(9.0).reshape(1, 1, 3, 3), 2)
-    tensor([[[0., 1., 3., 4.],
-             [1., 2., 4., 5.],
-             [3., 4., 6., 7.],
-             [4., 5., 7., 8.]]])
-
-    Raises
-    ------
-    ValueError : where a window does not fit into the padded image.
-    """
-    require_floating(input, "input", "unfold")
-    window = _window(kernel_size, stride, padding, dilation)
-    geometry.unfold_output_shape(tuple(input.shape), *window)
-    return Unfold.apply(input, window=window)
-
-
-def fold(
-    input: Tensor,
-    output_size: IntPair,
-    kernel_size: IntPair,
-    dilation: IntPair = 1,
-    padding: IntPair = 0,
-    stride: IntPair = 1,
-) -> Tensor:
-    """col2im: columns added back into images where they came from; the transpose of :func:`unfold`.
-
-    Parameters
-    ----------
-    input : (n, c * kh * kw, windows) floating point
-    output_size : (h, w) of the images
-
-    Returns
-    -------
-    (n, c, h, w)
-
-    Raises
-    ------
-    ValueError : where the columns cannot have come from images of ``output_size``.
-    """
-    require_floating(input, "input", "fold")
-    window = _window(kernel_size, stride, padding, dilation)
-    size = to_pair(output_size, "output_size")
-    geometry.fold_output_shape(tuple(input.shape), size, *window)
-    return Fold.apply(input, output_size=size, window=window)
-
-
-def _window(kernel_size: IntPair, stride: IntPair, padding: IntPair, dilation: IntPair) -> tuple:
-    """In the kernels' order: kernel size, stride, padding, dilation."""
-    return (
-        to_pair(kernel_size, "kernel_size"),
-        to_pair(stride, "stride"),
-        to_pair(padding, "padding"),
-        to_pair(dilation, "dilation"),
-    )

@@ -22,9 +22,11 @@ import numpy as np
 
 from ..autograd import Op, Tensor
 from ..ops.activation import LogSoftmax, ReLU, Softmax
-from ..ops.conv import Conv2d, Unfold
+from ..ops.conv import Conv1d, Conv2d, Conv3d
+from ..ops.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..ops.dropout import Dropout
 from ..ops.elementwise import Add, Div, Exp, Log, Maximum, Minimum, Mul, Neg, Sigmoid, Sqrt, Sub, Tanh
+from ..ops.fold import Fold, Unfold
 from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, LinearReLUDropout, ReLUDropout
 from ..ops.indexing import GetItem
 from ..ops.joining import Cat, Split, Unbind
@@ -164,6 +166,14 @@ def _product(inner: Callable[[_Call], int]) -> Callable[[_Call], _Flops]:
     return rule
 
 
+def _stamped(c: _Call) -> _Flops:
+    """Each number of the input times a filter for each output channel of its group, (c_out / groups) taps, added up."""
+    multiply_add = 2 * c.in_size * math.prod(c.args[1].shape[1:])
+    bias = c.args[2] is not None
+    backward = multiply_add * sum(c.wanted[:2]) + (c.size if bias and c.wanted[2] else 0)
+    return _Flops(multiply_add + (c.size if bias else 0), backward)
+
+
 def _taps(c: _Call) -> int:
     return math.prod(c.options["window"][0])  # kernel size
 
@@ -183,7 +193,7 @@ def _pooled(first: Callable[[_Call], _Flops]) -> Callable[[_Call], _Flops]:
 
 
 _LINEAR = _product(lambda c: c.args[0].shape[-1])
-_CONV = _product(lambda c: math.prod(c.args[1].shape[1:]))  # (c_in / groups) kh kw
+_CONV = _product(lambda c: math.prod(c.args[1].shape[1:]))  # (c_in / groups) taps
 # mean (1), variance (3), x scale + shift (2); sum g (1), x_hat (2), sum g x_hat (2), a g + b x_hat + c (4)
 _NORM = _of_input(6, 9)
 _NOTHING = _each(0, 0)
@@ -192,9 +202,15 @@ _NOTHING = _each(0, 0)
 _VIEWS_OR_COPIES = (Reshape, Permute, Expand, GetItem, Cat, Split, Unbind, Sum, Mean)
 
 _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
+    Conv1d: _CONV,
     Conv2d: _CONV,
+    Conv3d: _CONV,
+    ConvTranspose1d: _stamped,
+    ConvTranspose2d: _stamped,
+    ConvTranspose3d: _stamped,
     Conv2dReLU: _then(_CONV, 1, 1),
     Unfold: _each(0, 1),
+    Fold: _of_input(1, 0),
     Linear: _LINEAR,
     LinearReLU: _then(_LINEAR, 1, 1),
     LinearReLUDropout: _then(_LINEAR, 2, 2),

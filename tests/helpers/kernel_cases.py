@@ -70,9 +70,9 @@ class ConvCase(NamedTuple):
     x: np.ndarray
     weight: np.ndarray
     bias: np.ndarray | None
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
     groups: int
     rng: np.random.Generator
 
@@ -86,22 +86,30 @@ def pairs(low: int, high: int) -> st.SearchStrategy[tuple[int, int]]:
     return st.tuples(st.integers(low, high), st.integers(low, high))
 
 
+def tuples(n: int, low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
+    """n integers in low .. high."""
+    return st.tuples(*(st.integers(low, high),) * n)
+
+
 @st.composite
-def conv_cases(draw: st.DrawFn, max_channels: int = 20, max_batch: int = 3, max_size: int = 9) -> ConvCase:
-    """Any convolution whose kernel fits into the padded image."""
+def conv_cases(
+    draw: st.DrawFn, max_channels: int = 20, max_batch: int = 3, max_size: int = 9, axes: tuple[int, ...] = (1, 2, 3)
+) -> ConvCase:
+    """Any convolution whose kernel fits into the padded image; along one of so many axes."""
+    n_axes = draw(st.sampled_from(axes))
+    max_size = min(max_size, 6) if n_axes == 3 else max_size
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     dtype, order = draw(st.sampled_from(DTYPES)), draw(st.sampled_from(ORDERS))
-    kernel, stride, dilation = draw(pairs(1, 3)), draw(pairs(1, 3)), draw(pairs(1, 2))
-    padding = draw(pairs(0, 3))
-    reach = [dilation[a] * (kernel[a] - 1) + 1 - 2 * padding[a] for a in range(2)]
-    h, w = (draw(st.integers(max(1, reach[a]), max(1, reach[a]) + max_size - 1)) for a in range(2))
+    kernel, stride, dilation, padding = (draw(tuples(n_axes, *limits)) for limits in ((1, 3), (1, 3), (1, 2), (0, 3)))
+    reach = [max(1, dilation[a] * (kernel[a] - 1) + 1 - 2 * padding[a]) for a in range(n_axes)]
+    size = [draw(st.integers(reach[a], reach[a] + max_size - 1)) for a in range(n_axes)]
     groups = draw(st.sampled_from((1, 1, 2, 3)))
     inputs, outputs = draw(st.integers(1, max_channels)), draw(st.integers(1, max_channels))
     if draw(st.integers(0, 5)) == 0:
         inputs = outputs = 1  # with groups: depthwise
     if draw(st.integers(0, 5)) == 0:
-        kernel, stride, padding = (1, 1), (1, 1), (0, 0)
-    x = normal(rng, (draw(st.integers(0, max_batch)), inputs * groups, h, w), dtype, order)
+        kernel, stride, padding = (1,) * n_axes, (1,) * n_axes, (0,) * n_axes
+    x = normal(rng, (draw(st.integers(0, max_batch)), inputs * groups, *size), dtype, order)
     weight = normal(rng, (outputs * groups, inputs, *kernel), dtype, draw(st.sampled_from(ORDERS)))
     bias = normal(rng, (outputs * groups,), dtype) if draw(st.booleans()) else None
     return ConvCase(x, weight, bias, stride, padding, dilation, groups, rng)

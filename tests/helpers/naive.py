@@ -41,28 +41,32 @@ def pool_size(size: int, kernel: int, stride: int, padding: int, dilation: int, 
     return positions
 
 
-def conv2d(
+def conv(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, grad_out: np.ndarray | None, *window: Any, groups: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """out, grad_x, grad_weight, each product of the definition visited once. (The gradients for grad_out, or ones.)"""
-    n, _, h, w = x.shape
-    c_out, c_per_group, kh, kw = weight.shape
-    (sh, sw), (ph, pw), (dh, dw) = window
-    out = np.zeros((n, c_out, output_size(h, kh, sh, ph, dh), output_size(w, kw, sw, pw, dw)), x.dtype)
+    """out, grad_x, grad_weight, each product of the definition visited once. (The gradients for grad_out, or ones.)
+
+    Along any number of axes: a position, a tap, a pixel are tuples.
+    """
+    n, _, *size = x.shape
+    c_out, c_per_group, *kernel = weight.shape
+    stride, padding, dilation = window
+    positions = [output_size(*numbers) for numbers in zip(size, kernel, stride, padding, dilation, strict=True)]
+    out = np.zeros((n, c_out, *positions), x.dtype)
     grad_x, grad_weight = np.zeros_like(x), np.zeros_like(weight)
-    for b, o, oy, ox in np.ndindex(out.shape):
-        g = 1.0 if grad_out is None else grad_out[b, o, oy, ox]
+    for b, o, *position in np.ndindex(out.shape):
+        g = 1.0 if grad_out is None else grad_out[b, o, *position]
         if bias is not None:
-            out[b, o, oy, ox] = bias[o]
-        for tap, y, z in taps((kh, kw), *window, oy, ox):
-            i, j = divmod(tap, kw)
-            if not (0 <= y < h and 0 <= z < w):
+            out[b, o, *position] = bias[o]
+        for tap in np.ndindex(*kernel):
+            pixel = [y * s - p + i * d for y, s, p, i, d in zip(position, stride, padding, tap, dilation, strict=True)]
+            if not all(0 <= y < h for y, h in zip(pixel, size, strict=True)):
                 continue
-            for c in range(c_per_group):
-                channel = o // (c_out // groups) * c_per_group + c
-                out[b, o, oy, ox] += x[b, channel, y, z] * weight[o, c, i, j]
-                grad_x[b, channel, y, z] += g * weight[o, c, i, j]
-                grad_weight[o, c, i, j] += g * x[b, channel, y, z]
+            for i in range(c_per_group):
+                c = o // (c_out // groups) * c_per_group + i
+                out[b, o, *position] += weight[o, i, *tap] * x[b, c, *pixel]
+                grad_x[b, c, *pixel] += g * weight[o, i, *tap]
+                grad_weight[o, i, *tap] += g * x[b, c, *pixel]
     return out, grad_x, grad_weight
 
 

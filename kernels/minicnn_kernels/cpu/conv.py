@@ -1,4 +1,4 @@
-"""2-D convolution: hands each one to an algorithm. The maths is in ``reference/conv.py``.
+"""Convolution in one, two and three dimensions: hands each one to an algorithm. The maths is in ``reference/conv.py``.
 
 ``conv_choice.py`` says which, and why. ``conv_im2col.py`` takes every case, and is the one to read first; then
 ``conv_direct.py`` for few channels, ``conv_winograd.py`` for 3x3 filters, ``conv_depthwise.py`` where each channel has a
@@ -12,10 +12,9 @@ import numpy as np
 from ..threads import parallel_chunks, split
 from . import channels, conv_depthwise, conv_direct, conv_im2col, conv_winograd
 from .conv_choice import choose, is_depthwise
+from .conv_shared import Sizes
 from .jit import jit
 from .layout import to_channels_last
-
-Pair = tuple[int, int]
 
 ALGORITHMS = {"im2col": conv_im2col, "direct": conv_direct, "winograd": conv_winograd}
 
@@ -24,13 +23,13 @@ def conv_forward(
     x: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
     algorithm: str = "auto",
 ) -> np.ndarray:
-    """x (n, c_in, h, w), weight (c_out, c_in/groups, kh, kw), bias (c_out,) or None -> (n, c_out, h_out, w_out)."""
+    """x (n, c_in, *spatial), weight (c_out, c_in/groups, *kernel), bias (c_out,) or None -> (n, c_out, *spatial)."""
     module = _module(x.shape, weight.shape, stride, padding, dilation, groups, algorithm)
     return module.forward(x, weight, bias, stride, padding, dilation, groups)
 
@@ -38,14 +37,14 @@ def conv_forward(
 def conv_backward_input(
     grad_out: np.ndarray,
     weight: np.ndarray,
-    input_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    input_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
     algorithm: str = "auto",
 ) -> np.ndarray:
-    """grad_out (n, c_out, h_out, w_out) -> grad_x (n, c_in, h, w)."""
+    """grad_out (n, c_out, *spatial) -> grad_x (n, c_in, *spatial)."""
     module = _module(input_shape, weight.shape, stride, padding, dilation, groups, algorithm)
     return module.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
 
@@ -53,23 +52,23 @@ def conv_backward_input(
 def conv_backward_weight(
     grad_out: np.ndarray,
     x: np.ndarray,
-    weight_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
     algorithm: str = "auto",
 ) -> np.ndarray:
-    """grad_out (n, c_out, h_out, w_out), x (n, c_in, h, w) -> grad_weight (c_out, c_in/groups, kh, kw), row-major."""
+    """grad_out (n, c_out, *spatial), x (n, c_in, *spatial) -> grad_weight (c_out, c_in/groups, *kernel), row-major."""
     module = _module(x.shape, weight_shape, stride, padding, dilation, groups, algorithm)
     return module.backward_weight(grad_out, x, weight_shape, stride, padding, dilation, groups)
 
 
 def conv_backward_bias(grad_out: np.ndarray) -> np.ndarray:
-    """grad_out (n, c_out, h_out, w_out) -> (c_out,), accumulated in float64."""
+    """grad_out (n, c_out, *spatial) -> (c_out,), accumulated in float64."""
     grad = to_channels_last(grad_out)
-    c_out = grad.shape[3]
-    grad = grad.reshape(grad.size // c_out, c_out)  # (n, h_out, w_out, c_out) -> (pixels, c_out)
+    c_out = grad.shape[-1]
+    grad = grad.reshape(grad.size // c_out, c_out)  # (n, *spatial, c_out) -> (pixels, c_out)
     if channels.fills_a_vector(grad):
         return channels.sums(grad).astype(grad_out.dtype)
     chunks = split(grad.shape[0], grain=max(1, (1 << 16) // c_out))
@@ -81,9 +80,9 @@ def conv_backward_bias(grad_out: np.ndarray) -> np.ndarray:
 def _module(
     x_shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
     algorithm: str,
 ) -> ModuleType:

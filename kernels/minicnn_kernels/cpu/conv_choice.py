@@ -1,4 +1,4 @@
-"""Which algorithm computes a 2-D convolution, and why. A pure function of shapes: nothing is timed, so results repeat.
+"""Which algorithm computes a convolution, and why. A pure function of shapes: nothing is timed, so results repeat.
 
 Times are estimated in multiply-adds of the matrix product's inner loop, from what the parts took on an AVX-512 core
 (``benchmarks/bench_conv.py`` measures again).
@@ -8,9 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..geometry import conv_output_size
+from .conv_shared import Sizes
 from .microkernel import SIMD
-
-Pair = tuple[int, int]
 
 # What Winograd's maps cost, in multiply-adds of the product, for one tile or filter of one channel.
 INPUT_MAP, OUTPUT_MAP, FILTER_MAP = 400, 220, 600
@@ -30,11 +29,11 @@ class Choice(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def choose(
-    x_shape: tuple[int, ...],
-    weight_shape: tuple[int, ...],
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
+    x_shape: Sizes,
+    weight_shape: Sizes,
+    stride: Sizes = (1, 1),
+    padding: Sizes = (0, 0),
+    dilation: Sizes = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
 ) -> Choice:
@@ -64,10 +63,10 @@ def choose(
         return Choice(algorithm, "asked for")
     if algorithm not in ("auto", "exact"):
         raise ValueError(f"there is no convolution algorithm {algorithm!r}")
-    c_out, c_per_group, kh, kw = weight_shape
+    c_out, c_per_group, *kernel = weight_shape
     if is_depthwise(weight_shape, groups):
         return Choice("direct", "depthwise: one filter a channel, no matrix to multiply")
-    if (kh, kw, stride, padding) == (1, 1, (1, 1), (0, 0)):
+    if max(*kernel, *stride) == 1 and max(padding) == 0:
         return Choice("im2col", "1x1: the image is the matrix of patches")
     if algorithm == "auto" and not impossible:
         n, c_in, h, w = x_shape
@@ -97,11 +96,13 @@ def is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
     return groups > 1 and weight_shape[0] == groups and weight_shape[1] == 1
 
 
-def _no_winograd(weight_shape: tuple[int, ...], stride: Pair, dilation: Pair, groups: int) -> str:
+def _no_winograd(weight_shape: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> str:
     """Why Winograd cannot compute this, or nothing."""
-    if weight_shape[2:] != (3, 3):
-        return f"the filters are {weight_shape[2]}x{weight_shape[3]}"
-    for name, value, wanted in (("stride", stride, (1, 1)), ("dilation", dilation, (1, 1)), ("groups", groups, 1)):
-        if value != wanted:
+    if tuple(weight_shape[2:]) != (3, 3):
+        return f"the filters are {'x'.join(map(str, weight_shape[2:]))}"
+    for name, value in (("stride", stride), ("dilation", dilation)):
+        if max(value) > 1:
             return f"{name} is {value}"
+    if groups > 1:
+        return f"groups is {groups}"
     return ""

@@ -19,6 +19,7 @@ gradient: 1 channel 3x3 5 to 8 times faster, 3 channels 7x7 1.3 to 1.9, 4 groups
 Read next: ``_indirect_product`` in ``microkernel.py``.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -26,7 +27,7 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from . import conv_im2col
-from .conv_shared import GRAIN_FLOPS, Pair, Window, pack_filters, window_of
+from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, pack_filters, window_of
 from .gemm import ROWS, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import empty_channels_last, to_channels_last, to_logical
@@ -39,14 +40,21 @@ BAND_BYTES = (
 
 
 def forward(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_forward``."""
-    c_out, c_per_group, kh, kw = weight.shape
-    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
+    c_out, c_per_group, *kernel = weight.shape
+    taps = math.prod(kernel)
+    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
-    filters = pack_filters(weight, groups, (kh * kw, c_per_group, c_out // groups), (1, kh * kw, c_per_group * kh * kw))
-    out = empty_channels_last((x.shape[0], c_out, window[3], window[4]), x.dtype)
+    filters = pack_filters(weight, groups, (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps))
+    out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
     _convolve(to_channels_last(x), filters, bias, window, groups, out)
     return to_logical(out)
 
@@ -54,10 +62,10 @@ def forward(
 def backward_input(
     grad_out: np.ndarray,
     weight: np.ndarray,
-    input_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    input_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_input``.
@@ -65,15 +73,13 @@ def backward_input(
     With stride 1 it is a convolution of grad_out again. With another stride patches have to be added up, as in im2col;
     so too in the rare case that the padding is larger than the filter's reach.
     """
-    c_out, c_per_group, kh, kw = weight.shape
-    opposite = (dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1])
-    if stride == (1, 1) and min(opposite) >= 0:
+    c_out, c_per_group, *kernel = weight.shape
+    taps, opposite = math.prod(kernel), opposite_padding(tuple(kernel), padding, dilation)
+    if max(stride) == 1 and min(opposite) >= 0:
         # filters[t, o, i] = weight[o, i, taps - 1 - t]
-        filters = pack_filters(
-            weight, groups, (kh * kw, c_out // groups, c_per_group), (-1, c_per_group * kh * kw, kh * kw)
-        )
+        filters = pack_filters(weight, groups, (taps, c_out // groups, c_per_group), (-1, c_per_group * taps, taps))
         grad_x = empty_channels_last(input_shape, grad_out.dtype)
-        window = window_of(grad_out.shape, (kh, kw), (1, 1), opposite, dilation)
+        window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
         _convolve(to_channels_last(grad_out), filters, None, window, groups, grad_x)
         return to_logical(grad_x)
     return conv_im2col.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
@@ -82,38 +88,41 @@ def backward_input(
 def backward_weight(
     grad_out: np.ndarray,
     x: np.ndarray,
-    weight_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_weight``."""
-    c_out, c_per_group, kh, kw = weight_shape
-    k, o, dtype = kh * kw * c_per_group, c_out // groups, x.dtype
-    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
+    c_out, c_per_group, *kernel = weight_shape
+    taps, o, dtype = math.prod(kernel), c_out // groups, x.dtype
+    k = taps * c_per_group
+    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
     lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
-    chunks = split(x.shape[0] * window[3], grain=max(lines, GRAIN_FLOPS // (2 * window[4] * k * c_out)))
+    rows, w_out = x.shape[0] * window[4] * window[5], window[6]
+    chunks = split(rows, grain=max(lines, GRAIN_FLOPS // (2 * w_out * k * c_out)))
     sums = workspace.zeros((max(1, len(chunks)), groups, k, o), dtype)
 
     def run(index: int, start: int, stop: int) -> None:
-        packed, scratch = workspace.empty((lines * window[4] * tile_columns(dtype),), dtype), tile_scratch(dtype)
+        packed, scratch = workspace.empty((lines * w_out * tile_columns(dtype),), dtype), tile_scratch(dtype)
         sizes, band = (groups, o, tile_columns(dtype), lines), _band(window, lines, dtype)
         flat = sums[index].reshape(-1)
         _sum_bands(start, stop, x_flat, grad_flat, window, sizes, pixel_at, tap_at, flat, band, packed, scratch)
 
     parallel_chunks(run, chunks)
     # (chunks, groups, taps * c_per_group, o) -> (groups, taps, c_per_group, o) -> (groups, o, c_per_group, taps)
-    grad_weight = sums.sum(axis=0).reshape(groups, kh * kw, c_per_group, o).transpose(0, 3, 2, 1)
+    grad_weight = sums.sum(axis=0).reshape(groups, taps, c_per_group, o).transpose(0, 3, 2, 1)
     return np.ascontiguousarray(grad_weight).reshape(weight_shape)
 
 
 def _convolve(
     x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, groups: int, out: np.ndarray
 ) -> None:
-    """x (n, h, w, c), filters packed a group -> out (n, h_out, w_out, c_out)."""
-    n, h_out, w_out, c_out = out.shape
+    """x (n, *spatial, c), filters packed a group -> out (n, *spatial, c_out)."""
+    c_out, w_out = out.shape[-1], window[6]
+    rows = out.shape[0] * window[4] * window[5]
     dtype = out.dtype
     lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
@@ -125,55 +134,69 @@ def _convolve(
         arrays = (x_flat, filters.reshape(-1), bias_or_none)
         _multiply_bands(start, stop, *arrays, window, sizes, pixel_at, tap_at, out_flat, band, scratch)
 
-    parallel_for(run, n * h_out, grain=max(1, GRAIN_FLOPS // (2 * w_out * tap_at.size * c_out)))
+    parallel_for(run, rows, grain=max(1, GRAIN_FLOPS // (2 * w_out * tap_at.size * c_out)))
 
 
 @lru_cache(maxsize=256)  # what it returns is shared by all calls: only to be read
 def _tables(window: Window, groups: int, c_out: int, dtype: np.dtype) -> tuple[int, np.ndarray, np.ndarray]:
     """Output rows of a band; where each pixel's window begins in it, and where each tap and channel lies in a window."""
-    _, w, c, h_out, w_out, kh, kw, sh, sw, _, pw, dh, dw = window
+    _, h, w, c, _, h_out, w_out, kd, kh, kw, _, sh, sw, _, _, pw, dd, dh, dw = window
     row = (w + 2 * pw) * c
-    lines = max(1, min(h_out, BAND_BYTES // ((row * sh + w_out * c_out) * dtype.itemsize)))
+    lines = max(1, min(h_out, BAND_BYTES // ((row * sh * kd + w_out * c_out) * dtype.itemsize)))
+    slab = _band_rows(window, lines) * row if _is_padded(window) else dd * h * row  # from one tap to the next in depth
     pixel_at = np.add.outer(np.arange(lines) * sh * row, np.arange(w_out) * sw * c)  # (lines, w_out)
-    taps = np.add.outer(np.arange(kh) * dh * row, np.arange(kw) * dw * c)  # (kh, kw)
-    tap_at = np.add.outer(taps, np.arange(c // groups))  # (kh, kw, c/groups)
+    taps = np.add.outer(np.arange(kd) * slab, np.arange(kh) * dh * row)  # (kd, kh)
+    tap_at = np.add.outer(np.add.outer(taps, np.arange(kw) * dw * c), np.arange(c // groups))  # (kd, kh, kw, c/groups)
     return lines, pixel_at.reshape(-1).astype(np.int64), tap_at.reshape(-1).astype(np.int64)
 
 
 def _band(window: Window, lines: int, dtype: np.dtype) -> np.ndarray:
-    """Memory for the padded image rows under `lines` output rows; none without padding."""
-    _, w, c, _, _, kh, _, sh, _, ph, pw, dh, _ = window
-    rows = (lines - 1) * sh + (kh - 1) * dh + 1
-    return workspace.zeros((rows * (w + 2 * pw) * c if ph or pw else 0,), dtype)
+    """Memory for the padded image rows under `lines` output rows, for each tap in depth; none without padding."""
+    w, c, kd, pw = window[2], window[3], window[7], window[15]
+    rows = kd * _band_rows(window, lines)
+    return workspace.zeros((rows * (w + 2 * pw) * c if _is_padded(window) else 0,), dtype)
+
+
+def _is_padded(window: Window) -> bool:
+    return max(window[13:16]) > 0
+
+
+def _band_rows(window: Window, lines: int) -> int:
+    """Image rows under `lines` output rows."""
+    kh, sh, dh = window[8], window[11], window[17]
+    return (lines - 1) * sh + (kh - 1) * dh + 1
 
 
 @jit
-def _fill_band(x, image, first, n_lines, window, band):
+def _fill_band(x, image, oz, first, n_lines, window, band):
     """The image rows under the output rows first .. first + n_lines, between zeros. (The zeros at the sides are there.)"""
-    h, w, c, _h_out, _w_out, kh, _kw, sh, _sw, ph, pw, dh, _dw = window
+    d, h, w, c, _d_out, _h_out, _w_out, kd, kh, _kw, sd, sh, _sw, pd, ph, pw, dd, dh, _dw = window
     row = (w + 2 * pw) * c
-    for i in range((n_lines - 1) * sh + (kh - 1) * dh + 1):
-        y = first * sh - ph + i
-        if 0 <= y < h:
-            copy(x, (image * h + y) * w * c, band, i * row + pw * c, w * c)
-        else:
-            clear(band, i * row + pw * c, w * c)
+    slab = band.size // kd
+    for tap in range(kd):
+        z = oz * sd - pd + tap * dd
+        for i in range((n_lines - 1) * sh + (kh - 1) * dh + 1):
+            y = first * sh - ph + i
+            if 0 <= z < d and 0 <= y < h:
+                copy(x, ((image * d + z) * h + y) * w * c, band, tap * slab + i * row + pw * c, w * c)
+            else:
+                clear(band, tap * slab + i * row + pw * c, w * c)
 
 
 @jit
 def _multiply_bands(start, stop, x, filters, bias, window, sizes, pixel_at, tap_at, out, band, scratch):
     """Rows start .. stop of all the rows of out, a band at a time."""
-    h, w, c, h_out, w_out, _kh, _kw, sh, _sw, _ph, _pw, _dh, _dw = window
+    d, h, w, c, d_out, h_out, w_out, _kd, _kh, _kw, sd, sh, _sw, _pd, _ph, _pw, _dd, _dh, _dw = window
     groups, o, columns, lines = sizes
     c_out, k = groups * o, tap_at.size
     size = filters.size // groups
     line = start
     while line < stop:
-        image, first = line // h_out, line % h_out
+        image, oz, first = line // (h_out * d_out), line // h_out % d_out, line % h_out
         n_lines = min(lines, stop - line, h_out - first)
-        source, source_at = x, (image * h + first * sh) * w * c
+        source, source_at = x, ((image * d + oz * sd) * h + first * sh) * w * c
         if band.size > 0:
-            _fill_band(x, image, first, n_lines, window, band)
+            _fill_band(x, image, oz, first, n_lines, window, band)
             source, source_at = band, ZERO
         for p in range(0, n_lines * w_out, ROWS):
             n_rows = min(ROWS, n_lines * w_out - p)
@@ -205,17 +228,17 @@ def _multiply_bands(start, stop, x, filters, bias, window, sizes, pixel_at, tap_
 @jit
 def _sum_bands(start, stop, x, grad, window, sizes, pixel_at, tap_at, sums, band, packed, scratch):
     """sums[group] += patches.T @ grad over rows start .. stop of all the rows of grad."""
-    h, w, c, h_out, w_out, _kh, _kw, sh, _sw, _ph, _pw, _dh, _dw = window
+    d, h, w, c, d_out, h_out, w_out, _kd, _kh, _kw, sd, sh, _sw, _pd, _ph, _pw, _dd, _dh, _dw = window
     groups, o, columns, lines = sizes
     c_out, k = groups * o, tap_at.size
     line = start
     while line < stop:
-        image, first = line // h_out, line % h_out
+        image, oz, first = line // (h_out * d_out), line // h_out % d_out, line % h_out
         n_lines = min(lines, stop - line, h_out - first)
         n_pixels = n_lines * w_out
-        source, source_at = x, (image * h + first * sh) * w * c
+        source, source_at = x, ((image * d + oz * sd) * h + first * sh) * w * c
         if band.size > 0:
-            _fill_band(x, image, first, n_lines, window, band)
+            _fill_band(x, image, oz, first, n_lines, window, band)
             source, source_at = band, ZERO
         for group in range(groups):
             at = source_at + group * (c // groups)

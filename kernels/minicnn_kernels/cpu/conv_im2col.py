@@ -1,7 +1,7 @@
 """Convolution by im2col, blocked: the patches of a few hundred pixels at a time, in scratch memory that stays in the cache.
 
-Images are channels-last here, so the output (n, h_out, w_out, c_out) is a matrix with one row a pixel, and so is the
-matrix of patches:
+Images are channels-last here (so are sequences and volumes: see ``conv_shared.py``), so the output (n, h_out, w_out,
+c_out) is a matrix with one row a pixel, and so is the matrix of patches:
 
     out (pixels, o) = patches (pixels, k) @ filters (k, o)         o = c_out/groups, k = taps * c_in/groups
 
@@ -15,11 +15,13 @@ they came from. The gradient of the weights is patches.T @ grad_out, summed over
 threads in order.
 """
 
+import math
+
 import numpy as np
 
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
-from .conv_shared import GRAIN_FLOPS, Pair, Window, pack_filters, pack_into, window_of
+from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, pack_filters, pack_into, window_of
 from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
@@ -31,15 +33,21 @@ MIN_BLOCK = 8 * ROWS  # pixels: each block reads all the filters once
 
 
 def forward(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_forward``."""
-    c_out, c_per_group, kh, kw = weight.shape
-    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
+    c_out, c_per_group, *kernel = weight.shape
+    taps = math.prod(kernel)
+    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
-    strides = (1, kh * kw, c_per_group * kh * kw)
-    filters = pack_filters(weight, groups, (kh * kw, c_per_group, c_out // groups), strides)
-    out = empty_channels_last((x.shape[0], c_out, window[3], window[4]), x.dtype)
+    filters = pack_filters(weight, groups, (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps))
+    out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
     _convolve(to_channels_last(x), filters, bias, window, groups, out)
     return to_logical(out)
 
@@ -47,22 +55,21 @@ def forward(
 def backward_input(
     grad_out: np.ndarray,
     weight: np.ndarray,
-    input_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    input_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_input``."""
-    c_out, c_per_group, kh, kw = weight.shape
-    out_per_group, taps = c_out // groups, kh * kw
+    c_out, c_per_group, *kernel = weight.shape
+    out_per_group, taps = c_out // groups, math.prod(kernel)
     grad = to_channels_last(grad_out)
-    if stride == (1, 1):
+    if max(stride) == 1:
         # filters[t, o, i] = weight[o, i, taps - 1 - t]; with padding reach - p the result has the size of x
         filters = pack_filters(weight, groups, (taps, out_per_group, c_per_group), (-1, c_per_group * taps, taps))
-        reach = dilation[0] * (kh - 1), dilation[1] * (kw - 1)
-        opposite = (reach[0] - padding[0], reach[1] - padding[1])  # (negative where x was padded more than that)
-        window = window_of(grad_out.shape, (kh, kw), (1, 1), opposite, dilation)
+        opposite = opposite_padding(tuple(kernel), padding, dilation)
+        window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
         grad_x = empty_channels_last(input_shape, grad.dtype)
         _convolve(grad, filters, None, window, groups, grad_x)
         return to_logical(grad_x)
@@ -74,14 +81,15 @@ def backward_input(
             at = group * out_per_group * c_per_group * taps + tap
             pack_into(weight, at, (1, out_per_group, c_per_group), (0, c_per_group * taps, taps), filters[group, tap])
     grad_x = workspace.zeros((input_shape[0], *input_shape[2:], input_shape[1]), grad.dtype)
-    window = window_of(input_shape, (kh, kw), stride, padding, dilation)
+    window = window_of(input_shape, tuple(kernel), stride, padding, dilation)
     k = taps * c_per_group
-    block = min(_block_pixels(k, grad.dtype), window[3] * window[4])
+    block = min(_block_pixels(k, grad.dtype), math.prod(window[4:7]))
     sizes = (groups, out_per_group, tile_columns(grad.dtype), block)
 
     def run(start: int, stop: int) -> None:
         patches, scratch = workspace.empty((block * k,), grad.dtype), tile_scratch(grad.dtype)
-        _scatter_images(start, stop, grad.reshape(-1), filters.reshape(-1), window, sizes, grad_x, patches, scratch)
+        arrays = grad.reshape(-1), filters.reshape(-1)
+        _scatter_images(start, stop, *arrays, window, sizes, grad_x.reshape(-1), patches, scratch)
 
     flops = 2 * grad.size // max(1, grad.shape[0]) * k
     parallel_for(run, grad.shape[0], grain=max(1, GRAIN_FLOPS // max(1, flops)))
@@ -91,17 +99,18 @@ def backward_input(
 def backward_weight(
     grad_out: np.ndarray,
     x: np.ndarray,
-    weight_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_weight``."""
-    c_out, c_per_group, kh, kw = weight_shape
-    out_per_group, k = c_out // groups, kh * kw * c_per_group
+    c_out, c_per_group, *kernel = weight_shape
+    taps, out_per_group = math.prod(kernel), c_out // groups
+    k = taps * c_per_group
     x_last, grad = to_channels_last(x), to_channels_last(grad_out)
-    window = window_of(x.shape, (kh, kw), stride, padding, dilation)
+    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     x_flat, grad_flat, dtype = x_last.reshape(-1), grad.reshape(-1), grad.dtype
     pixels = grad.size // c_out
     block = min(_block_pixels(k, dtype), pixels)
@@ -115,17 +124,17 @@ def backward_weight(
         _sum_blocks(start, stop, x_flat, grad_flat, window, sizes, sums[index].reshape(-1), patches, packed, scratch)
 
     parallel_chunks(run, chunks)
-    grad_weight = workspace.empty((groups, out_per_group, c_per_group, kh * kw), dtype)
+    grad_weight = workspace.empty((groups, out_per_group, c_per_group, taps), dtype)
     parallel_for(_collect_weights, groups * -(-out_per_group // 16), sums, grad_weight, grain=max(1, (1 << 12) // k))
-    return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, kh, kw)
+    return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, *kernel)
 
 
 def _convolve(
     x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, groups: int, out: np.ndarray
 ) -> None:
-    """x (n, h, w, c), filters packed a group -> out (n, h_out, w_out, c_out)."""
-    c_out = out.shape[3]
-    k = window[5] * window[6] * (window[2] // groups)
+    """x (n, *spatial, c), filters packed a group -> out (n, *spatial, c_out)."""
+    c_out = out.shape[-1]
+    k = math.prod(window[7:10]) * (window[3] // groups)
     pixels = out.size // c_out
     block = min(_block_pixels(k, out.dtype), -(-pixels // ROWS) * ROWS)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
@@ -143,7 +152,7 @@ def _convolve(
 
 
 def _is_pointwise(window: Window) -> bool:
-    return window[5:11] == (1, 1, 1, 1, 0, 0)  # kernel size 1, stride 1, no padding
+    return window[7:16] == (1, 1, 1, 1, 1, 1, 0, 0, 0)  # kernel size 1, stride 1, no padding
 
 
 def _block_pixels(k: int, dtype: np.dtype) -> int:
@@ -157,27 +166,30 @@ def _gather(x, c_at, channels, window, first, n_pixels, patches):
 
     Taps that lie side by side in memory (all channels, no dilation along the row) are copied as one run.
     """
-    h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
+    d, h, w, c, d_out, h_out, w_out, kd, kh, kw, sd, sh, sw, pd, ph, pw, dd, dh, dw = window
     run = kw if dw == 1 and channels == c else 1
     ox = first % w_out
     oy = first // w_out % h_out
-    image = first // (w_out * h_out)
+    oz = first // (w_out * h_out) % d_out
+    image = first // (w_out * h_out * d_out)
     at = 0
     for _ in range(n_pixels):
-        for i in range(kh):
-            y = oy * sh - ph + i * dh
+        for line in range(kd * kh):  # rows of taps
+            z = oz * sd - pd + line // kh * dd
+            y = oy * sh - ph + line % kh * dh
+            inside = 0 <= z < d and 0 <= y < h
             for j in range(0, kw, run):
                 left = ox * sw - pw + j * dw
                 # Of the taps j .. j + run - 1, those from `begin` to `end` lie on the image.
                 begin = min(max(-left, 0), run)
-                end = max(min(w - left, run), begin) if 0 <= y < h else begin
+                end = max(min(w - left, run), begin) if inside else begin
                 if end - begin < run:
                     target = patches[at : at + run * channels]
                     for q in range(target.size):
                         target[q] = 0
                 if end > begin:
                     target = patches[at + begin * channels : at + end * channels]
-                    source = x[((image * h + y) * w + left + begin) * c + c_at :]
+                    source = x[(((image * d + z) * h + y) * w + left + begin) * c + c_at :]
                     for q in range(target.size):
                         target[q] = source[q]
                 at += run * channels
@@ -187,16 +199,19 @@ def _gather(x, c_at, channels, window, first, n_pixels, patches):
             oy += 1
             if oy == h_out:
                 oy = 0
-                image += 1
+                oz += 1
+                if oz == d_out:
+                    oz = 0
+                    image += 1
 
 
 @jit
 def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches, scratch):
     """Output pixels start .. stop of a convolution, a block at a time. An empty `patches` says that x is the matrix."""
     groups, o, columns, block = sizes
-    c, c_out = window[2], groups * o
+    c, c_out = window[3], groups * o
     channels = c // groups
-    k = window[5] * window[6] * channels
+    k = window[7] * window[8] * window[9] * channels
     size = filters.size // groups
     add = ONE if bias.size > 0 else ZERO
     for first in range(start, stop, block):
@@ -237,9 +252,9 @@ def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches,
 def _sum_blocks(start, stop, x, grad, window, sizes, sums, patches, packed, scratch):
     """sums[group] += patches.T @ grad over the output pixels start .. stop."""
     groups, o, columns, block = sizes
-    c = window[2]
+    c = window[3]
     channels = c // groups
-    k = window[5] * window[6] * channels
+    k = window[7] * window[8] * window[9] * channels
     panels = (o + columns - 1) // columns
     for first in range(start, stop, block):
         n_pixels = min(block, stop - first)
@@ -296,17 +311,18 @@ def _collect_weights(start, stop, sums, grad_weight):
 @jit
 def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, scratch):
     """Images start .. stop of grad_x: the gradients of a block of patches, added to the pixels under their taps."""
-    h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw = window
+    d, h, w, c, d_out, h_out, w_out, kd, kh, kw, sd, sh, sw, pd, ph, pw, dd, dh, dw = window
     groups, o, columns, block = sizes
     channels = c // groups
-    taps, c_out = kh * kw, groups * o
+    taps, c_out = kd * kh * kw, groups * o
+    n_positions = d_out * h_out * w_out
     k = taps * channels
     size = filters.size // (groups * taps)
     for image in range(start, stop):
-        for first in range(0, h_out * w_out, block):
-            n_pixels = min(block, h_out * w_out - first)
+        for first in range(0, n_positions, block):
+            n_pixels = min(block, n_positions - first)
             for group in range(groups):
-                grad_at = (image * h_out * w_out + first) * c_out + group * o
+                grad_at = (image * n_positions + first) * c_out + group * o
                 for tap in range(taps):
                     packed_at, at = (group * taps + tap) * size, tap * channels
                     multiply(
@@ -328,14 +344,16 @@ def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, 
                         scratch,
                     )
                 for p in range(n_pixels):
-                    oy, ox = (first + p) // w_out, (first + p) % w_out
-                    for i in range(kh):
-                        y = oy * sh - ph + i * dh
+                    oz, oy, ox = (first + p) // (h_out * w_out), (first + p) // w_out % h_out, (first + p) % w_out
+                    for line in range(kd * kh):  # rows of taps
+                        z = oz * sd - pd + line // kh * dd
+                        y = oy * sh - ph + line % kh * dh
                         for j in range(kw):
                             left = ox * sw - pw + j * dw
-                            if 0 <= y < h and 0 <= left < w:
-                                pixel = grad_x[image, y, left, group * channels : (group + 1) * channels]
-                                at = p * k + (i * kw + j) * channels
+                            if 0 <= z < d and 0 <= y < h and 0 <= left < w:
+                                there = (((image * d + z) * h + y) * w + left) * c + group * channels
+                                pixel = grad_x[there : there + channels]
+                                at = p * k + (line * kw + j) * channels
                                 part = patches[at : at + channels]
                                 for q in range(channels):
                                     pixel[q] += part[q]

@@ -1,4 +1,8 @@
-"""What the convolution algorithms share: the numbers of a window, and filters as the panels of a matrix product."""
+"""What the convolution algorithms share: the numbers of a window, and filters as the panels of a matrix product.
+
+The loops of all algorithms are three-dimensional: depth, height, width. A sequence is a volume of depth and height 1, an
+image one of depth 1; channels-last, they are the same bytes. So nothing is converted: ``window_of`` puts ones in front.
+"""
 
 import numpy as np
 
@@ -10,18 +14,31 @@ from .jit import jit
 from .layout import contiguous
 from .microkernel import tile_columns
 
-Pair = tuple[int, int]
-Window = tuple[int, ...]  # h, w, c, h_out, w_out, kh, kw, sh, sw, ph, pw, dh, dw; c counts the channels of all groups
+Sizes = tuple[int, ...]  # one number for each spatial axis
+# d, h, w, c, d_out, h_out, w_out, kd, kh, kw, sd, sh, sw, pd, ph, pw, dd, dh, dw; c counts the channels of all groups
+Window = tuple[int, ...]
 
 GRAIN_FLOPS = 2_000_000  # about 25 microseconds: below that, another thread does not pay
 
 
-def window_of(x_shape: tuple[int, ...], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
-    """What the compiled functions are told about a convolution of images (n, c, h, w)."""
-    _, c, h, w = x_shape
-    h_out = conv_output_size(h, kernel_size[0], stride[0], padding[0], dilation[0])
-    w_out = conv_output_size(w, kernel_size[1], stride[1], padding[1], dilation[1])
-    return (h, w, c, h_out, w_out, *kernel_size, *stride, *padding, *dilation)
+def window_of(x_shape: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Window:
+    """What the compiled functions are told about a convolution of x (n, c, *spatial)."""
+    _, c, *size = x_shape
+    axes = tuple(zip(size, kernel_size, stride, padding, dilation, strict=True))
+    sizes, kernels, strides, paddings, dilations = zip(*((1, 1, 1, 0, 1),) * (3 - len(axes)), *axes, strict=True)
+    out = map(conv_output_size, sizes, kernels, strides, paddings, dilations)
+    return (*sizes, c, *out, *kernels, *strides, *paddings, *dilations)
+
+
+def output_shape(n: int, c_out: int, window: Window, axes: int) -> tuple[int, ...]:
+    """(n, c_out, *spatial) of what a convolution over so many axes results in."""
+    return (n, c_out, *window[7 - axes : 7])
+
+
+def opposite_padding(kernel_size: Sizes, padding: Sizes, dilation: Sizes) -> Sizes:
+    """With it, the convolution of grad_out by the flipped filters has the size of x. Negative where x was padded by more
+    than the filter's reach."""
+    return tuple(d * (k - 1) - p for k, p, d in zip(kernel_size, padding, dilation, strict=True))
 
 
 def pack_filters(

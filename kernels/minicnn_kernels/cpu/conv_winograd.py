@@ -37,7 +37,7 @@ import numpy as np
 from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
-from .conv_shared import GRAIN_FLOPS, Pair
+from .conv_shared import GRAIN_FLOPS, Sizes
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
@@ -57,7 +57,13 @@ PAD = 16  # numbers between two points' matrices: 4096 bytes apart they would fi
 
 
 def forward(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_forward``; stride, dilation and groups are 1 and filters 3x3."""
     c_out, c_in, _, _ = weight.shape
@@ -71,10 +77,10 @@ def forward(
 def backward_input(
     grad_out: np.ndarray,
     weight: np.ndarray,
-    input_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    input_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_input``."""
@@ -90,10 +96,10 @@ def backward_input(
 def backward_weight(
     grad_out: np.ndarray,
     x: np.ndarray,
-    weight_shape: tuple[int, int, int, int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_weight``."""
@@ -128,7 +134,7 @@ def backward_weight(
     return transposed(by_filter.reshape(c_out, 9, c_in)).reshape(weight_shape)
 
 
-def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, padding: Pair, out: np.ndarray) -> None:
+def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, padding: Sizes, out: np.ndarray) -> None:
     """x (n, h, w, c_in), mapped filters -> out (n, h_out, w_out, c_out)."""
     n, h_out, w_out, c_out = out.shape
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)

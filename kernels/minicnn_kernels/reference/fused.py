@@ -12,10 +12,10 @@ plain kernels; ``cpu/fused.py`` computes it without writing the steps between to
 
 import numpy as np
 
+from ..geometry import Pair
 from .activation import relu_backward_input, relu_forward
 from .conv import conv_forward
 from .dropout import dropout_forward
-from .im2col import Pair
 from .matmul import matmul
 from .norm import batch_norm_backward_train, batch_norm_forward_train
 from .pooling import max_pool2d_backward_input, max_pool2d_forward

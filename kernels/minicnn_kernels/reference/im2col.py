@@ -1,18 +1,22 @@
-"""Patches of an image as the columns of a matrix, and the way back.
+"""Patches of an image as the columns of a matrix, and the way back, in one, two or three dimensions.
 
-A convolution, and a pooling, looks at the image through a window of kh x kw *taps*. Tap (i, j) of every window
-together is just the padded image, shifted by (i, j) and strided: one slice. ``im2col`` stacks these slices,
-``col2im`` adds them back where they came from; each is the transpose (the adjoint) of the other as a linear map,
-which is why the backward pass of one is the other.
+A convolution, and a pooling, looks at the image through a window of kh x kw *taps* (of kw along a sequence, of kd x kh x
+kw in a volume). Tap (i, j) of every window together is just the padded image, shifted by (i, j) and strided: one slice.
+``im2col`` stacks these slices, ``col2im`` adds them back where they came from; each is the transpose (the adjoint) of the
+other as a linear map, which is why the backward pass of one is the other.
 
 Read next: ``conv.py``.
 """
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..geometry import conv_output_size
 
-Pair = tuple[int, int]
+Sizes = tuple[int, ...]  # one number for each spatial axis
 
 
 def tap_slice(tap: int, stride: int, dilation: int, n_out: int) -> slice:
@@ -21,31 +25,34 @@ def tap_slice(tap: int, stride: int, dilation: int, n_out: int) -> slice:
     return slice(start, start + stride * (n_out - 1) + 1, stride)
 
 
-def im2col(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
-    """(n, c, h, w) -> (n, c*kh*kw, h_out*w_out), zeros outside the image (``torch`` calls it unfold)."""
-    n, c, h, w = x.shape
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
-    h_out = conv_output_size(h, kh, sh, ph, dh)
-    w_out = conv_output_size(w, kw, sw, pw, dw)
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    cols = np.empty((n, c, kh, kw, h_out, w_out), x.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            cols[:, :, i, j] = padded[:, :, tap_slice(i, sh, dh, h_out), tap_slice(j, sw, dw, w_out)]
-    return cols.reshape(n, c * kh * kw, h_out * w_out)  # (n, c, kh, kw, h_out, w_out) -> (n, c*kh*kw, h_out*w_out)
+def im2col(x: np.ndarray, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> np.ndarray:
+    """(n, c, *spatial) -> (n, c*taps, windows), zeros outside the image (``torch`` calls it unfold)."""
+    n, c, *size = x.shape
+    padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
+    positions = tuple(map(conv_output_size, size, kernel_size, stride, padding, dilation))
+    taps = math.prod(kernel_size)
+    cols = np.empty((n, c, taps, *positions), x.dtype)
+    for tap, place in enumerate(_places(kernel_size, stride, dilation, positions)):
+        cols[:, :, tap] = padded[place]
+    return cols.reshape(n, c * taps, math.prod(positions))  # (n, c, taps, *positions) -> (n, c*taps, windows)
 
 
 def col2im(
-    cols: np.ndarray, output_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+    cols: np.ndarray, output_size: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
 ) -> np.ndarray:
-    """(n, c*kh*kw, h_out*w_out) -> (n, c, h, w): each entry is added to its pixel (torch's fold)."""
-    (h, w), (kh, kw), (sh, sw), (ph, pw), (dh, dw) = output_size, kernel_size, stride, padding, dilation
-    h_out = conv_output_size(h, kh, sh, ph, dh)
-    w_out = conv_output_size(w, kw, sw, pw, dw)
-    n, c = cols.shape[0], cols.shape[1] // (kh * kw)
-    taps = cols.reshape(n, c, kh, kw, h_out, w_out)  # (n, c*kh*kw, h_out*w_out) -> (n, c, kh, kw, h_out, w_out)
-    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), cols.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            padded[:, :, tap_slice(i, sh, dh, h_out), tap_slice(j, sw, dw, w_out)] += taps[:, :, i, j]
-    return padded[:, :, ph : ph + h, pw : pw + w]  # (n, c, h + 2 ph, w + 2 pw) -> (n, c, h, w)
+    """(n, c*taps, windows) -> (n, c, *spatial): each entry is added to its pixel (torch's fold)."""
+    positions = tuple(map(conv_output_size, output_size, kernel_size, stride, padding, dilation))
+    taps = math.prod(kernel_size)
+    n, c = cols.shape[0], cols.shape[1] // taps
+    parts = cols.reshape(n, c, taps, *positions)  # (n, c*taps, windows) -> (n, c, taps, *positions)
+    padded = np.zeros((n, c, *(size + 2 * p for size, p in zip(output_size, padding, strict=True))), cols.dtype)
+    for tap, place in enumerate(_places(kernel_size, stride, dilation, positions)):
+        padded[place] += parts[:, :, tap]
+    inside = tuple(slice(p, p + size) for size, p in zip(output_size, padding, strict=True))
+    return padded[(slice(None), slice(None), *inside)]  # without the padding: (n, c, *spatial)
+
+
+def _places(kernel_size: Sizes, stride: Sizes, dilation: Sizes, positions: Sequence[int]) -> Iterator[tuple]:
+    """Tap after tap, in row-major order: where all windows see it in the padded images."""
+    for tap in itertools.product(*map(range, kernel_size)):
+        yield (slice(None), slice(None), *map(tap_slice, tap, stride, dilation, positions))

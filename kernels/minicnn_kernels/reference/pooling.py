@@ -11,8 +11,8 @@ divisor is `count_include_pad`; the part of a `ceil_mode` window that lies beyon
 
 import numpy as np
 
-from ..geometry import pool_output_size
-from .im2col import Pair, tap_slice
+from ..geometry import Pair, pool_output_size
+from .im2col import tap_slice
 
 
 def max_pool2d_forward(
