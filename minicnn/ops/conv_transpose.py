@@ -21,7 +21,7 @@ from .padding import pad
 
 
 class TransposedConvolution(Op):
-    # x (n, c_in, *spatial), weight (c_in, c_out / groups, *kernel), bias (c_out,) -> (n, c_out, *size)
+    # x (n, c_in, *spatial), weight (c_in, c_out / groups, *kernel), bias (c_out,) -> (n, c_out, *spatial)
     @staticmethod
     def forward(ctx, x, weight, bias, *, size, stride, padding, dilation, groups):
         ctx.kernels = kernels_for(x)
