@@ -1,7 +1,7 @@
 """Patches as columns, and back: (n, c, h, w) and (n, c*kh*kw, h_out*w_out), row-major as in ``reference/im2col.py``.
 
-The convolutions do not use these (``conv_im2col.py`` gathers patches as rows, channels-last); they are the kernels of
-unfold and fold.
+For images only: these are the kernels of unfold and fold. The convolutions do not use them (``conv_im2col.py`` gathers
+patches as rows, channels-last).
 """
 
 import numpy as np
@@ -9,14 +9,14 @@ import numpy as np
 from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_for
+from .conv_shared import Sizes
 from .jit import jit
 from .layout import contiguous
 
-Pair = tuple[int, int]
 GRAIN = 1 << 15  # numbers below which another thread does not pay
 
 
-def im2col(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
+def im2col(x: np.ndarray, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> np.ndarray:
     """(n, c, h, w) -> (n, c*kh*kw, h_out*w_out), zeros outside the image (``torch`` calls it unfold)."""
     n, c, h, w = x.shape
     h_out, w_out = _positions((h, w), kernel_size, stride, padding, dilation)
@@ -29,7 +29,7 @@ def im2col(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilati
 
 
 def col2im(
-    cols: np.ndarray, output_size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+    cols: np.ndarray, output_size: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
 ) -> np.ndarray:
     """(n, c*kh*kw, h_out*w_out) -> (n, c, h, w): each entry is added to its pixel (torch's fold)."""
     h_out, w_out = _positions(output_size, kernel_size, stride, padding, dilation)
@@ -42,9 +42,8 @@ def col2im(
     return planes.reshape(n, c, *output_size)  # (n*c, h, w) -> (n, c, h, w)
 
 
-def _positions(size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
-    h_out, w_out = (conv_output_size(size[a], kernel_size[a], stride[a], padding[a], dilation[a]) for a in range(2))
-    return h_out, w_out
+def _positions(size: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Sizes:
+    return tuple(map(conv_output_size, size, kernel_size, stride, padding, dilation))
 
 
 @jit
