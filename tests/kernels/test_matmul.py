@@ -86,3 +86,20 @@ def test_nan_and_infinity_propagate(shape):
     assert np.isnan(out[0]).all()
     assert (out[1:, n - 1] == np.inf).all()
     assert (out[1:, : n - 1] == k).all()
+
+
+@given(
+    st.integers(0, 40), st.integers(0, 50), st.integers(0, 70), st.sampled_from(DTYPES), st.sampled_from(ORDERS),
+    st.integers(1, 3),
+)  # fmt: skip
+@pytest.mark.parametrize("backend", [reference, cpu], ids=["reference", "cpu"])
+def test_prepared(backend, m, k, n, dtype, order, threads):
+    rng = np.random.default_rng(m)
+    b = matrix(rng, (k, n), dtype, order)
+    add_product = backend.prepare_matmul(b)
+    for _ in range(2):
+        a, out = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((m, n)).astype(dtype)
+        expected = (out + a.astype(np.float64) @ b.astype(np.float64)).astype(dtype)
+        with num_threads(threads):
+            add_product(a, out)
+        assert_close(out, expected, k + 1)

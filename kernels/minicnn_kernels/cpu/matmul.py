@@ -1,5 +1,7 @@
 """Matrix product: ``gemm.py`` for large operands, plain loops for a handful of rows, shared out among the threads."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .. import workspace
@@ -51,10 +53,26 @@ def _matmul_2d(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         _packed(a, b, out)
 
 
+def prepare_matmul(b: np.ndarray) -> Callable[[np.ndarray, np.ndarray], None]:
+    """b (k, n) -> a function of a (m, k) and out (m, n), contiguous, that computes ``out += a @ b``: b is packed once."""
+    packed = pack_panels(b) if b.size else None
+
+    def add_product(a: np.ndarray, out: np.ndarray) -> None:
+        if packed is not None and a.size:
+            _multiply(a, packed, b.shape[0], out, 1)
+
+    return add_product
+
+
 def _packed(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    (m, k), n = a.shape, b.shape[1]
+    _multiply(a, pack_panels(b), b.shape[0], out, 0)
+
+
+def _multiply(a: np.ndarray, packed: np.ndarray, k: int, out: np.ndarray, accumulate: int) -> None:
+    """out = a @ b, or with accumulate = 1 out += a @ b, from the panels of b."""
+    m, n = out.shape
     a_flat, a_row, a_col = _flat(a)
-    packed, columns, panels = pack_panels(b), tile_columns(a.dtype), n_panels(n, a.dtype)
+    columns, panels = tile_columns(a.dtype), n_panels(n, a.dtype)
     c_flat = out.reshape(-1)  # (m, n) -> (m*n,)
     tiles = -(-m // ROWS)
     by_rows = tiles >= panels or tiles >= 8 * get_num_threads()
@@ -67,7 +85,23 @@ def _packed(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         else:
             left, right = start * columns, min(stop * columns, n)
             part, a_at, b_at, c_at = (m, right - left), 0, left * k, left
-        multiply(ONE_PRODUCT, *part, k, a_flat, a_at, a_row, a_col, packed, b_at, c_flat, c_at, n, columns, 0, scratch)
+        multiply(
+            ONE_PRODUCT,
+            *part,
+            k,
+            a_flat,
+            a_at,
+            a_row,
+            a_col,
+            packed,
+            b_at,
+            c_flat,
+            c_at,
+            n,
+            columns,
+            accumulate,
+            scratch,
+        )
 
     if by_rows:
         parallel_for(run, tiles, grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * n)))

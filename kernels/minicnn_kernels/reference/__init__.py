@@ -19,7 +19,7 @@ from .fused import (
     relu_dropout_forward,
 )
 from .im2col import col2im, im2col
-from .matmul import matmul
+from .matmul import matmul, prepare_matmul
 from .norm import (
     batch_norm_backward_eval,
     batch_norm_backward_train,
@@ -81,6 +81,7 @@ __all__ = [
     "max_pool2d_forward",
     "nadam_update",
     "philox_words",
+    "prepare_matmul",
     "radam_update",
     "relu_backward_input",
     "relu_dropout_backward_input",
