@@ -46,6 +46,7 @@ dtype = DType
 if _typing.TYPE_CHECKING:
     from . import compiler, data, models, optim, profiler, utils
     from .compiler import compile
+    from .weights import load, save
 
 __version__ = "0.1.0"
 
@@ -58,13 +59,15 @@ def __getattr__(name: str) -> _typing.Any:
 
     if name == "compile":
         return import_module(".compiler", __name__).compile
+    if name in ("load", "save"):
+        return getattr(import_module(".weights", __name__), name)
     if name in _LATER:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, "compile"})
+    return sorted({*globals(), *_LATER, "compile", "load", "save"})
 
 
 __all__ = [name for name in __dir__() if not name.startswith("_")]

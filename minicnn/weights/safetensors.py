@@ -17,12 +17,13 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..autograd import Tensor
 from .atomic import atomic_writer
+from .bytes_of import FileBytes
 from .errors import CheckpointError
 
 # In the order that the arrays have in a file: widest first, so that each starts at a multiple of its item size. (Among
@@ -118,25 +119,35 @@ def save_arrays(
             file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())  # row-major, any strides
 
 
-def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a safetensors file: (arrays by name, metadata). The arrays are fresh and may be written to.
+def load_arrays(
+    path: str | os.PathLike[str] | BinaryIO, mapped: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read a safetensors file: (arrays by name, metadata). The arrays may be written to; the file stays as it is.
+
+    Parameters
+    ----------
+    path : the file, or one that is open.
+    mapped : show the file's own bytes (see :mod:`minicnn.weights.bytes_of`) where they need no conversion.
 
     Raises
     ------
     FileNotFoundError : no such file.
     CheckpointError : a file that is cut short, malformed, or holds a type that minicnn lacks.
     """
-    from safetensors import SafetensorError, deserialize
+    with FileBytes(path, mapped) as source:
+        return arrays_of(source)
 
-    path = Path(path)
-    data = path.read_bytes()
-    header = _parse_header(path, data)
-    try:
-        entries = deserialize(data)
-    except SafetensorError as error:
-        raise CheckpointError(path, "header", f"is not what a safetensors file has ({error})") from None
-    arrays = {name: _decode(path, name, entry) for name, entry in entries}
-    return arrays, header["__metadata__"]
+
+def arrays_of(source: FileBytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """:func:`load_arrays` of a file that is open."""
+    header, start = _read_header(source)
+    metadata = header.pop("__metadata__")
+    _check_rules(source)
+    arrays = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        arrays[name] = _decode(source.path, name, entry, source.piece(start + begin, end - begin))
+    return arrays, metadata
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -147,43 +158,65 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     FileNotFoundError : no such file.
     CheckpointError : a header that is cut short or malformed.
     """
-    path = Path(path)
-    with open(path, "rb") as file:
-        start = file.read(8)
-        data = start + file.read(min(int.from_bytes(start, "little"), _MAX_HEADER))
-    return _parse_header(path, data)["__metadata__"]
+    with FileBytes(path) as source:
+        return _read_header(source)[0]["__metadata__"]
 
 
-def _parse_header(path: Path, data: bytes) -> dict[str, Any]:
-    """The header's JSON object. The library checks it again, tensor by tensor; here cut files get a clear message."""
-    if len(data) < 8:
-        raise CheckpointError(path, "start", f"has {len(data)} bytes, fewer than the 8 that give the header's length")
-    length = int.from_bytes(data[:8], "little")
+def _read_header(source: FileBytes) -> tuple[dict[str, Any], int]:
+    """The header's JSON object, and where the arrays' bytes start."""
+    path, size = source.path, source.size
+    if size < 8:
+        raise CheckpointError(path, "start", f"has {size} bytes, fewer than the 8 that give the header's length")
+    length = int.from_bytes(source.piece(0, 8).tobytes(), "little")
     if length > _MAX_HEADER:
         raise CheckpointError(path, "start", f"announces a header of {length} bytes: this is no safetensors file")
-    if 8 + length > len(data):
+    if 8 + length > size:
         raise CheckpointError(
-            path, "header", f"is cut short: {length} bytes announced, {len(data) - 8} there. Copy the file again"
+            path, "header", f"is cut short: {length} bytes announced, {size - 8} there. Copy the file again"
         )
     try:
-        header = json.loads(data[8 : 8 + length])
+        header = json.loads(source.piece(8, length).tobytes(), object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(path, "header", f"is not JSON ({error})") from None
     if not isinstance(header, dict):
         raise CheckpointError(path, "header", f"is a JSON {type(header).__name__}, not an object")
     if not isinstance(header.setdefault("__metadata__", {}), dict):
         raise CheckpointError(path, "header", "has metadata that is not a JSON object")
-    return header
+    return header, 8 + length
 
 
-def _decode(path: Path, name: str, entry: Mapping[str, Any]) -> np.ndarray:
-    code, shape, data = entry["dtype"], entry["shape"], entry["data"]
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(names := dict(pairs)) != len(pairs):
+        raise ValueError("a name is there twice")
+    return names
+
+
+def _check_rules(source: FileBytes) -> None:
+    """The format's rules (offsets without gaps, sizes that fit the shapes, ...), checked by its own library."""
+    from safetensors import SafetensorError, deserialize, safe_open
+
+    try:
+        if source.named:
+            with safe_open(source.path, framework="np"):
+                pass
+        else:
+            deserialize(source.piece(0, source.size).tobytes())
+    except SafetensorError as error:
+        raise CheckpointError(source.path, "header", f"is not what a safetensors file has ({error})") from None
+
+
+def _decode(path: Path, name: str, entry: Mapping[str, Any], data: np.ndarray) -> np.ndarray:
+    code, shape = entry["dtype"], entry["shape"]
     if code == "BF16":  # the upper half of a float32
-        return (np.frombuffer(data, "<u2").astype(np.uint32) << np.uint32(16)).view(np.float32).reshape(shape)
+        return (data.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32).reshape(shape)
     if code == "F16":
-        return np.frombuffer(data, "<f2").astype(np.float32).reshape(shape)
+        return data.view("<f2").astype(np.float32).reshape(shape)
     if code not in _CODES:
         known = ", ".join((*_CODES, "F16", "BF16"))
         raise CheckpointError(path, f"tensor {name!r}", f"has type {code}; minicnn reads {known}")
-    array = np.frombuffer(data, _CODES[code])
-    return array.astype(array.dtype.newbyteorder("="), copy=True).reshape(shape)
+    if code == "BOOL":
+        return (data != 0).reshape(shape)
+    array = data.view(_CODES[code])
+    if not array.flags.aligned:
+        array = array.copy()
+    return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape)
