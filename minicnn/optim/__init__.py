@@ -6,10 +6,13 @@ their state lies. ``lr_scheduler`` changes their rate in time.
 
 from minicnn.optim import lr_scheduler
 from minicnn.optim.adadelta import Adadelta
+from minicnn.optim.adafactor import Adafactor
 from minicnn.optim.adagrad import Adagrad
-from minicnn.optim.adam import Adam, AdamW
+from minicnn.optim.adam import Adam, AdamW, SparseAdam
 from minicnn.optim.adamax import Adamax
 from minicnn.optim.asgd import ASGD
+from minicnn.optim.lbfgs import LBFGS
+from minicnn.optim.muon import Muon
 from minicnn.optim.nadam import NAdam
 from minicnn.optim.optimizer import Optimizer
 from minicnn.optim.radam import RAdam
@@ -19,16 +22,20 @@ from minicnn.optim.sgd import SGD
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Muon",
     "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
     "lr_scheduler",
 ]

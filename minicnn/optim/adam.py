@@ -9,7 +9,7 @@ from typing import Any
 
 from minicnn.autograd import Tensor
 from minicnn.optim.elementwise import ElementwiseOptimizer
-from minicnn.optim.optimizer import Params, as_number, check_betas, check_not_negative, refuse_options
+from minicnn.optim.optimizer import Optimizer, Params, as_number, check_betas, check_not_negative, refuse_options
 
 
 class Adam(ElementwiseOptimizer):
@@ -170,3 +170,22 @@ class AdamW(Adam):
         super()._fill_in_options()
         for group in self.param_groups:
             group["decoupled_weight_decay"] = True  # whatever optimizer the state came from
+
+
+class SparseAdam(Optimizer):
+    """Not there, for there are no sparse gradients: use ``Adam``.
+
+    Raises
+    ------
+    NotImplementedError : always.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        maximize: bool = False,
+    ) -> None:
+        raise NotImplementedError("SparseAdam is for sparse gradients, which do not exist here: use Adam")

@@ -247,7 +247,7 @@ class Optimizer:
 
         Parameters
         ----------
-        hook : gets the arguments of ``step``; returns ``None``, or new ``(args, kwargs)``.
+        hook : gets the arguments of ``step``, the optimizer first; returns ``None``, or new ``(args, kwargs)``.
 
         >>> import minicnn as mc
         >>> optimizer = mc.optim.SGD([mc.nn.Parameter(mc.zeros(1))], lr=0.1)
@@ -411,21 +411,22 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         self._opt_called = True
         if self._stepping:
             return step(self, *args, **kwargs)
+        given: tuple[Any, ...] = (self, *args)  # what hooks get, as in torch
         for before in (*_global_step_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
-            result = before(self, args, kwargs)
+            result = before(self, given, kwargs)
             if result is not None:
                 if not (isinstance(result, tuple) and len(result) == 2):
                     raise RuntimeError(
                         f"{before} must return None or a tuple of (new_args, new_kwargs), but got {result}."
                     )
-                args, kwargs = result
+                given, kwargs = result
         self._stepping = True
         try:
-            out = step(self, *args, **kwargs)
+            out = step(*given, **kwargs)
         finally:
             self._stepping = False
         for after in (*self._optimizer_step_post_hooks.values(), *_global_step_post_hooks.values()):
-            after(self, args, kwargs)
+            after(self, given, kwargs)
         return out
 
     return stepping
