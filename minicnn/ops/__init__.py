@@ -15,7 +15,8 @@ conv_transpose.py   its transpose
 fold.py             im2col and back
 pooling.py          max and average pooling
 norm.py             batch normalisation
-activation.py       ReLU, softmax
+activation.py       ReLU and other activations made of straight pieces; activation_smooth.py, the curved ones
+softmax.py          softmax, log_softmax
 dropout.py          dropout
 loss.py             cross entropy, mean squared error
 creation.py         zeros, randn, tensor(data), ...
@@ -28,7 +29,8 @@ runs in ``minicnn_kernels``; the rest is NumPy, here.
 """
 
 from . import tensor_methods as _tensor_methods  # hangs the methods on Tensor
-from .activation import log_softmax, relu, softmax
+from .activation import hardshrink, prelu, relu, relu_, rrelu, rrelu_, threshold, threshold_
+from .activation_smooth import celu, celu_, selu, selu_
 from .creation import (
     arange,
     as_tensor,
@@ -132,16 +134,8 @@ from .rearrange import (
     vander,
 )
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, std, sum, var
-from .shape import (
-    clone,
-    flatten,
-    permute,
-    reshape,
-    squeeze,
-    t,
-    transpose,
-    unsqueeze,
-)
+from .shape import clone, flatten, permute, reshape, squeeze, t, transpose, unsqueeze
+from .softmax import log_softmax, softmax
 from .views import (
     adjoint,
     as_strided,
@@ -197,6 +191,8 @@ __all__ = [
     "broadcast_to",
     "cartesian_prod",
     "cat",
+    "celu",
+    "celu_",
     "chunk",
     "clamp",
     "clone",
@@ -230,6 +226,7 @@ __all__ = [
     "full_like",
     "ge",
     "gt",
+    "hardshrink",
     "hsplit",
     "hstack",
     "isfinite",
@@ -259,6 +256,7 @@ __all__ = [
     "permute",
     "permute_copy",
     "pow",
+    "prelu",
     "rand",
     "rand_like",
     "randint",
@@ -268,6 +266,7 @@ __all__ = [
     "randperm",
     "ravel",
     "relu",
+    "relu_",
     "remainder",
     "repeat_interleave",
     "reshape",
@@ -275,8 +274,12 @@ __all__ = [
     "roll",
     "rot90",
     "row_stack",
+    "rrelu",
+    "rrelu_",
     "select",
     "select_copy",
+    "selu",
+    "selu_",
     "sigmoid",
     "softmax",
     "split",
@@ -295,6 +298,8 @@ __all__ = [
     "tanh",
     "tensor",
     "tensor_split",
+    "threshold",
+    "threshold_",
     "tile",
     "transpose",
     "transpose_copy",

@@ -15,12 +15,12 @@ import numpy as np
 from minicnn_kernels import backend_of
 
 from ..autograd import Op, Tensor
-from .activation import softmax
 from .dropout import dropout
 from .elementwise import where
 from .matmul import matmul
 from .promotion import require_same_dtype
 from .shape import expand, transpose
+from .softmax import softmax
 
 
 class Attention(Op):

@@ -15,8 +15,8 @@ import warnings
 import numpy as np
 
 from ..autograd import Op, Tensor
-from .activation import log_softmax, log_softmax_array
 from .promotion import promote, require_floating, require_same_dtype
+from .softmax import log_softmax, log_softmax_array
 
 _REDUCTIONS = ("mean", "sum", "none")
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..autograd import Tensor
-from .activation import softmax
 from .attention import scaled_dot_product_attention
 from .creation import zeros
 from .dropout import dropout
@@ -20,6 +19,7 @@ from .joining import cat, chunk
 from .matmul import linear, matmul
 from .padding import pad
 from .shape import expand, transpose
+from .softmax import softmax
 
 
 def multi_head_attention_forward(

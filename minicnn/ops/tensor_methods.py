@@ -23,6 +23,7 @@ from . import (
     rearrange,
     reduction,
     shape,
+    softmax,
     views,
 )
 from .promotion import NUMBERS, cast
@@ -161,7 +162,8 @@ METHODS: dict[str, Any] = {
     **_named(elementwise, "eq ne lt le gt ge isnan isfinite isinf equal allclose"),
     **_named(elementwise, "bitwise_and bitwise_or bitwise_xor bitwise_not"),
     **_named(matmul, "matmul"),
-    **_named(activation, "relu softmax log_softmax"),
+    **_named(activation, "hardshrink prelu relu relu_"),
+    **_named(softmax, "log_softmax softmax"),
     **_named(reduction, "sum mean var std amax amin max min argmax argmin any all"),
     **_named(shape, "reshape flatten permute transpose t squeeze unsqueeze expand expand_as"),
     **_named(shape, "clone contiguous"),
@@ -184,7 +186,6 @@ METHODS: dict[str, Any] = {
     "reshape_as": reshape_as,
     "where": lambda self, condition, other: elementwise.where(condition, self, other),
     "type": type_,
-    "relu_": lambda self: activation.relu(self, inplace=True),
     "float": _converter(float32),
     "double": _converter(float64),
     "long": _converter(int64),

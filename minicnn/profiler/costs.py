@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import Op, Tensor
-from ..ops.activation import LogSoftmax, ReLU, Softmax
+from ..ops.activation import ReLU
 from ..ops.conv import Conv1d, Conv2d, Conv3d
 from ..ops.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..ops.dropout import Dropout
@@ -37,6 +37,7 @@ from ..ops.promotion import Cast
 from ..ops.reduction import Mean, Sum
 from ..ops.residual import AddReLU, BatchNormAddReLU
 from ..ops.shape import Clone, Expand, Permute, Reshape
+from ..ops.softmax import LogSoftmax, Softmax
 
 
 class Cost(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,3 +81,18 @@ def assert_same_behaviour(
         for name, parameter in ours.named_parameters():
             assert_close(parameter.grad, gradients[name].grad, dtype, f"gradient of {name} in step {step}")
         assert_same_state(ours, theirs, dtype)
+
+
+def assert_same_layer(make: Any, shape: tuple[int, ...], dtype: type = np.float64, **options: Any) -> None:
+    """``make(nn)`` under both frameworks: the same repr, names and state, and then the same behaviour."""
+    torch.manual_seed(0)
+    mc.manual_seed(0)
+    ours, theirs = make(mc.nn), make(torch.nn)
+    if dtype == np.float64:
+        ours, theirs = ours.double(), theirs.double()
+    assert repr(ours) == repr(theirs)
+    for kind in ("named_parameters", "named_buffers", "named_modules"):
+        assert [n for n, _ in getattr(ours, kind)()] == [n for n, _ in getattr(theirs, kind)()]
+    copy_into_ours(ours, theirs)
+    assert_same_state(ours, theirs, dtype)
+    assert_same_behaviour(ours, theirs, shape, dtype, **options)

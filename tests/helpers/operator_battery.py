@@ -10,6 +10,7 @@ the dozen and arguments that must fail. :func:`run_operator` converts the sample
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import types
 import warnings
@@ -86,7 +87,18 @@ NN_MORE = _names("""
 
 LISTED = FUNCTIONS | {f"nn.functional.{name}" for name in NN_FUNCTIONS}
 NEIGHBOURS = MORE | {f"nn.functional.{name}" for name in NN_MORE}
-RANDOM = ("dropout", "rand_like", "randn_like", "randint", "empty", "bernoulli", "normal", "uniform", "multinomial")
+RANDOM = (
+    "dropout",
+    "rand_like",
+    "randn_like",
+    "randint",
+    "empty",
+    "bernoulli",
+    "normal",
+    "uniform",
+    "multinomial",
+    "rrelu",
+)
 FOREIGN = (torch.complex64, torch.complex128, torch.complex32, torch.float16, torch.bfloat16)
 
 
@@ -364,10 +376,14 @@ def run_sample(
         tally.note("equal" if found is None else "wrong", f"{what}: {found}")
 
 
-def inplace(name: str, module: Any) -> Callable[..., Any] | None:
-    """The in-place method on a copy, so that a leaf may be asked for its gradient."""
-    method = getattr(module.Tensor, name, None)
-    return None if method is None else lambda x, *a, **k: method(x.clone(), *a, **k)
+def inplace(variant: Any, module: Any) -> Callable[..., Any] | None:
+    """The in-place method on a copy, so that a leaf may be asked for its gradient; or ``F.relu`` with ``inplace=True``."""
+    if isinstance(variant, functools.partial):
+        method = getattr(module.nn.functional, getattr(variant.func, "__name__", ""), None)
+        options = variant.keywords
+    else:
+        method, options = getattr(module.Tensor, variant.__name__, None), {}
+    return None if method is None else lambda x, *a, **k: method(x.clone(), *a, **k, **options)
 
 
 def run_operator(op: Any, most: int = 40, dtypes: list[torch.dtype] | None = None) -> Tally:
@@ -403,12 +419,11 @@ def run_operator(op: Any, most: int = 40, dtypes: list[torch.dtype] | None = Non
                 and op.inplace_variant is not None
                 and not sample.broadcasts_input
             ):
-                name = op.inplace_variant.__name__
-                ours, theirs = inplace(name, mc), inplace(name, torch)
+                ours, theirs = inplace(op.inplace_variant, mc), inplace(op.inplace_variant, torch)
                 if ours is not None and theirs is not None:
                     run_sample(tally, op, sample, ours, theirs, "in place ")
                 elif theirs is not None:
-                    tally.note("refused", f"no method Tensor.{name}")
+                    tally.note("refused", f"no {op.name} in place")
     if op.error_inputs_func is not None and function is not None:
         for error in op.error_inputs("cpu"):
             run_error(tally, op, error, function)

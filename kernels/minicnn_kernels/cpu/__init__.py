@@ -6,7 +6,7 @@ Numba. Read ``conv.py`` and what it points to, then ``gemm.py`` and ``microkerne
 """
 
 from . import spinning  # tells threads.py how to wait awake
-from .activation import relu_backward_input, relu_forward
+from .activation import activation_backward_input, activation_forward, relu_backward_input, relu_forward
 from .attention import attention_backward, attention_forward
 from .conv import conv_backward_bias, conv_backward_input, conv_backward_weight, conv_forward
 from .dropout import dropout_backward_input, dropout_forward
@@ -22,12 +22,7 @@ from .fused import (
 )
 from .im2col import col2im, im2col
 from .matmul import matmul, prepare_matmul
-from .norm import (
-    batch_norm_backward_eval,
-    batch_norm_backward_train,
-    batch_norm_forward_eval,
-    batch_norm_forward_train,
-)
+from .norm import batch_norm_backward_eval, batch_norm_backward_train, batch_norm_forward_eval, batch_norm_forward_train
 from .optim import adam_update, sgd_update
 from .optim_rules import (
     adadelta_update,
@@ -39,20 +34,13 @@ from .optim_rules import (
     rmsprop_update,
     rprop_update,
 )
-from .pooling import (
-    avg_pool2d_backward_input,
-    avg_pool2d_forward,
-    max_pool2d_backward_input,
-    max_pool2d_forward,
-)
+from .pooling import avg_pool2d_backward_input, avg_pool2d_forward, max_pool2d_backward_input, max_pool2d_forward
 from .random import philox_words
-from .residual import (
-    add_relu_forward,
-    batch_norm_add_relu_backward_train,
-    batch_norm_add_relu_forward_train,
-)
+from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
 
 __all__ = [
+    "activation_backward_input",
+    "activation_forward",
     "adadelta_update",
     "adagrad_update",
     "adam_update",
