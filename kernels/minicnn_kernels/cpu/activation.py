@@ -9,12 +9,12 @@ import math
 import numpy as np
 
 from .. import workspace
-from ..reference.activation import GELU_CUBE, GELU_SLOPE
 from ..threads import parallel_for
 from .elementary import CONSTANTS, exp, normal, sigmoid
 from .jit import jit
 
 GRAIN = 1 << 15  # elements below which another thread does not pay
+GELU_SLOPE, GELU_CUBE = 2 * math.sqrt(2 / math.pi), 0.044715
 
 
 def relu_forward(x: np.ndarray) -> np.ndarray:
