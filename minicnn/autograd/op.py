@@ -30,7 +30,7 @@ import numpy as np
 
 from . import anomaly, tracing
 from .grad_mode import is_grad_enabled
-from .tensor import Tensor
+from .tensor import UNRECORDED_VIEW, Tensor, View
 from .version import VersionCell
 
 _sequence = itertools.count()
@@ -161,8 +161,10 @@ class Op:
         if line is not None:
             anomaly.check_forward(cls.__name__, arrays, [t._array for t in outputs], line)
         if cls.returns_view and isinstance(args[0], Tensor):
-            for output in outputs:
-                output._share_storage(args[0])
+            for number, output in enumerate(outputs):
+                if output._share_storage(args[0]):
+                    output._view_of = View(args[0], cls, args[1:], options, number) if recording else UNRECORDED_VIEW
+                    output._version_cell.add_view(output)
         if True in needs:
             record(cls, ctx, args, outputs, line)
             ctx.seal([a for a in args if isinstance(a, Tensor)] + list(outputs))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,6 +64,19 @@ class RemovableHandle:
         self.remove()
 
 
+class View(NamedTuple):
+    """How a tensor came to look at another's memory: as result ``number`` of ``op.apply(parent, *args, **options)``."""
+
+    parent: Any
+    op: Any
+    args: tuple
+    options: dict[str, Any]
+    number: int
+
+
+UNRECORDED_VIEW = View(None, None, (), {}, 0)  # made under no_grad(): nobody knows how
+
+
 class Tensor:
     """An n-dimensional array that remembers how it was computed.
 
@@ -89,6 +102,7 @@ class Tensor:
         "_output_number",
         "_retains_grad",
         "_version_cell",
+        "_view_of",
     )
 
     # NumPy's own operators hand over to ours (np_array * tensor), and its functions refuse a tensor with a clear error.
@@ -107,6 +121,7 @@ class Tensor:
         self._hooks: dict[int, Any] | None = None
         self._accumulate_hooks: dict[int, Any] | None = None
         self._retains_grad = False
+        self._view_of: View | None = None
         if requires_grad:
             self.requires_grad = True
 
@@ -234,6 +249,7 @@ class Tensor:
             raise TypeError(f"data: expected a Tensor, got {type(value).__name__}")
         self._array = value._array
         self._version_cell = VersionCell()
+        self._view_of = None
 
     def backward(
         self,
@@ -276,6 +292,8 @@ class Tensor:
     def detach_(self) -> Tensor:
         """Take this tensor out of the graph, in place."""
         tracing.note_effect("detach_()")
+        if self._view_of is not None and self._view_of is not UNRECORDED_VIEW:
+            raise RuntimeError("detach_(): a view cannot leave the graph in place; use detach()")
         self._node, self._output_number, self._leaf_requires_grad = None, 0, False
         return self
 
@@ -335,11 +353,13 @@ class Tensor:
         """To be called after every write into ``_array``; ``writer`` is named in the error a stale backward raises."""
         self._version_cell.bump(writer)
 
-    def _share_storage(self, other: Tensor) -> None:
-        """Note that this tensor looks at ``other``'s memory, if it does."""
-        if self._array is other._array or np.may_share_memory(self._array, other._array):
+    def _share_storage(self, other: Tensor) -> bool:
+        """Note that this tensor looks at ``other``'s memory, if it does. Returns whether."""
+        shares = self._array is other._array or np.may_share_memory(self._array, other._array)
+        if shares:
             self._version_cell = other._version_cell
             self._version_cell.viewed = True
+        return shares
 
     # ---- to Python and NumPy
 

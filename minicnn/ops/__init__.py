@@ -1,7 +1,7 @@
 """Differentiable functions: one family a file, forward and backward side by side.
 
 ==================  =================================================================
-elementwise.py      arithmetic, comparison, exp, log, ... with broadcasting
+elementwise/        arithmetic, comparison, exp, log, ... with broadcasting
 reduction.py        sum, mean, var, max, ...
 shape.py            reshape, view, permute, ...
 views.py            narrow, diagonal, windows, movedim, ...
@@ -9,6 +9,7 @@ joining.py          cat, stack; split, unbind, ...
 rearrange.py        flip, roll, repeat, tril, diag, meshgrid, ...
 indexing.py         x[index]
 inplace.py          add_, copy_, x[index] = value, ...
+filling.py          uniform_, normal_, bernoulli_, ...
 matmul.py           matrix products, the linear layer
 conv.py             convolution in one, two and three dimensions
 conv_transpose.py   its transpose
@@ -28,6 +29,8 @@ An operation is an ``Op`` (``minicnn/autograd/op.py``) and a public function abo
 runs in ``minicnn_kernels``; the rest is NumPy, here.
 """
 
+from . import elementwise as _elementwise
+from . import inplace as _inplace
 from . import tensor_methods as _tensor_methods  # hangs the methods on Tensor
 from .activation import hardshrink, prelu, relu, relu_, rrelu, rrelu_, threshold, threshold_
 from .activation_smooth import celu, celu_, selu, selu_
@@ -55,42 +58,8 @@ from .creation import (
     zeros_like,
 )
 from .dropout import dropout
-from .elementwise import (
-    abs,
-    add,
-    allclose,
-    bitwise_and,
-    bitwise_not,
-    bitwise_or,
-    bitwise_xor,
-    clamp,
-    div,
-    eq,
-    equal,
-    exp,
-    floor_divide,
-    ge,
-    gt,
-    isfinite,
-    isinf,
-    isnan,
-    le,
-    log,
-    lt,
-    maximum,
-    minimum,
-    mul,
-    ne,
-    neg,
-    pow,
-    remainder,
-    sigmoid,
-    sqrt,
-    square,
-    sub,
-    tanh,
-    where,
-)
+from .elementwise import *  # noqa: F403  the list is elementwise.__all__
+from .inplace import fill
 from .joining import (
     block_diag,
     cat,
@@ -165,11 +134,8 @@ from .views import (
 )
 
 __all__ = [
-    "abs",
-    "add",
     "adjoint",
     "all",
-    "allclose",
     "amax",
     "amin",
     "any",
@@ -181,10 +147,6 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
-    "bitwise_and",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_xor",
     "block_diag",
     "broadcast_shapes",
     "broadcast_tensors",
@@ -194,7 +156,6 @@ __all__ = [
     "celu",
     "celu_",
     "chunk",
-    "clamp",
     "clone",
     "column_stack",
     "combinations",
@@ -205,57 +166,39 @@ __all__ = [
     "diagflat",
     "diagonal",
     "diagonal_copy",
-    "div",
     "dropout",
     "dsplit",
     "dstack",
     "empty",
     "empty_like",
-    "eq",
-    "equal",
-    "exp",
     "expand_copy",
     "eye",
+    "fill",
     "flatten",
     "flip",
     "fliplr",
     "flipud",
-    "floor_divide",
     "from_numpy",
     "full",
     "full_like",
-    "ge",
-    "gt",
     "hardshrink",
     "hsplit",
     "hstack",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "le",
     "linspace",
-    "log",
     "log_softmax",
-    "lt",
     "matmul",
     "max",
-    "maximum",
     "mean",
     "meshgrid",
     "min",
-    "minimum",
     "moveaxis",
     "movedim",
-    "mul",
     "narrow",
     "narrow_copy",
-    "ne",
-    "neg",
     "ones",
     "ones_like",
     "permute",
     "permute_copy",
-    "pow",
     "prelu",
     "rand",
     "rand_like",
@@ -267,7 +210,6 @@ __all__ = [
     "ravel",
     "relu",
     "relu_",
-    "remainder",
     "repeat_interleave",
     "reshape",
     "result_type",
@@ -280,22 +222,17 @@ __all__ = [
     "select_copy",
     "selu",
     "selu_",
-    "sigmoid",
     "softmax",
     "split",
     "split_with_sizes",
-    "sqrt",
-    "square",
     "squeeze",
     "squeeze_copy",
     "stack",
     "std",
-    "sub",
     "sum",
     "swapaxes",
     "swapdims",
     "t",
-    "tanh",
     "tensor",
     "tensor_split",
     "threshold",
@@ -315,7 +252,9 @@ __all__ = [
     "var",
     "vsplit",
     "vstack",
-    "where",
     "zeros",
     "zeros_like",
 ]
+__all__ += _elementwise.__all__
+globals().update(_inplace.FUNCTIONS)
+__all__ += list(_inplace.FUNCTIONS)

@@ -2,8 +2,11 @@
 
 Each computes its result out of place, writes it into the tensor's memory, and bumps the storage's version, so that a
 backward pass that still needs the old numbers says so instead of using the new ones. Where the result has a history the
-tensor takes it over, as in torch. Not supported, with an error: changing a leaf that requires grad (a parameter, say) while
-recording, and recorded changes of a tensor whose memory others share (a view).
+tensor takes it over, and with it whatever shares its memory as a view (``minicnn/autograd/views.py``), as in torch.
+An error, as in torch: changing a leaf that requires grad (a parameter, say) while recording.
+
+Every element-wise function with an in-place form in torch has it here, from the list below. Next: ``filling.py``, what
+fills a tensor with random numbers.
 """
 
 from __future__ import annotations
@@ -13,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Op, Tensor, is_grad_enabled, tracing
-from ..random import Generator, default_generator
+from ..autograd import Op, Tensor, is_grad_enabled, tracing, views
 from . import elementwise
 from .indexing import SetItem, as_index, write
-from .promotion import NUMBERS
+from .promotion import NUMBERS, cast
+from .shape import clone
 
 
 class Overwrite(Op):
     # y = value, whatever x was: x stays in the graph, with a gradient of 0, as in torch
     @staticmethod
     def forward(ctx, x, value):
-        return value.copy()
+        return np.broadcast_to(value, x.shape).copy(order="K")
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -38,7 +41,7 @@ def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *so
 
     Raises
     ------
-    RuntimeError : for a leaf that requires grad, a recorded change of shared memory, and a result of another shape or
+    RuntimeError : for a leaf that requires grad, and for a result of another shape or
         of a type that cannot be written here.
     """
     if tracing.state.tracer is not None:
@@ -48,44 +51,39 @@ def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *so
 
 def _write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *sources: Any) -> Tensor:
     recorded = is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in (target, *sources))
+    before = target
     if recorded:
-        if target.is_leaf and target.requires_grad:
-            raise RuntimeError(
-                f"{name}: a leaf tensor that requires grad cannot be changed in place while recording; do it under "
-                "mc.no_grad()"
-            )
-        if target._version_cell.viewed:
-            raise RuntimeError(
-                f"{name}: this tensor shares its memory with another (a view or detach()), and recorded in-place changes "
-                "of shared memory are not supported; use the out-of-place form, or clone() first"
-            )
+        views.require_changeable(target, name)
         # The rule may keep its operand: give it a copy that the write below does not touch.
         before = Tensor(target._array.copy(order="K"))
         before._node, before._output_number = target._node, target._output_number
-        result = compute(before)
-        if not result.requires_grad:
-            result = Overwrite.apply(before, result)
-    else:
-        result = compute(target)
+    result = compute(before)
     if result._array.shape != target._array.shape:
         raise RuntimeError(
             f"{name}: the result has shape {tuple(result.shape)}, which does not fit into {tuple(target.shape)}"
         )
     if result.dtype.category > target.dtype.category:
         raise RuntimeError(f"{name}: a {result.dtype} result cannot be written into a {target.dtype} tensor")
-    np.copyto(target._array, result._array, casting="unsafe")
+    require_writeable(target, name)
+    if recorded:
+        result = cast(result, target.dtype)
+        if not result.requires_grad:
+            result = Overwrite.apply(before, result)
+    with np.errstate(invalid="ignore"):
+        np.copyto(target._array, result._array, casting="unsafe")
     target._bump_version(name)
     if recorded:
-        if result._array.dtype != target._array.dtype:
-            result = result.to(target.dtype)
-        retains, former = target._retains_grad, target._node
-        if retains and former is not None and former.retained:  # the gradient to keep is that of the new values
-            former.retained.pop(target._output_number)
-        target._node, target._output_number = result._node, result._output_number
-        target._leaf_requires_grad, target._retains_grad = False, False
-        if retains:
-            target.retain_grad()
+        views.follow(target, result)
     return target
+
+
+def require_writeable(target: Tensor, name: str) -> None:
+    """Raise where elements share their memory (an expanded tensor), or the memory is somebody's constant."""
+    if not target._array.flags.writeable:
+        raise ValueError(
+            f"{name}: several elements of this tensor share their memory (it is expanded), or the memory is read-only; "
+            "clone() it first"
+        )
 
 
 def _broadcasts_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -106,6 +104,7 @@ def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], sig
                     raise RuntimeError(
                         f"{name}: other of shape {np.shape(value)} does not broadcast to {tuple(self.shape)}"
                     )
+                require_writeable(self, name)
                 ufunc(self._array, value, out=self._array, casting="same_kind")
             self._bump_version(name)
             return self
@@ -123,29 +122,86 @@ div_ = _arithmetic("div_", np.true_divide, elementwise.div, "self / other")
 pow_ = _arithmetic("pow_", np.power, elementwise.pow, "self ** other")
 
 
+def in_place_form(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``x.function_(...)``: ``function(x, ...)`` written into x."""
+    name = f"{function.__name__}_"
+
+    def operate(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        if not isinstance(self, Tensor):
+            raise TypeError(f"input: {name} expects a Tensor, got {type(self).__name__}")
+        return in_place(self, lambda x: function(x, *args, **options), name, *args, *options.values())
+
+    operate.__name__ = operate.__qualname__ = name
+    operate.__doc__ = f":func:`minicnn.{function.__name__}` written into ``self``. Returns it."
+    return operate
+
+
+_FORMS = """
+    abs acos acosh addcdiv addcmul asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
+    bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min copysign cos cosh deg2rad digamma eq erf erfc erfinv exp
+    exp2 expm1 floor floor_divide fmod frac gcd ge gt heaviside hypot lcm ldexp le lerp lgamma log log10 log1p log2
+    logical_and logical_not logical_or logical_xor logit lt nan_to_num ne neg rad2deg reciprocal remainder round rsqrt sgn
+    sigmoid sign sin sinc sinh sqrt square tan tanh trunc xlogy
+"""
+FORMS = {f"{name}_": in_place_form(getattr(elementwise, name)) for name in _FORMS.split()}
+
+
+def float_power_(self: Tensor, exponent: Any) -> Tensor:
+    """:func:`minicnn.float_power` written into ``self``, which has to be of float64. Returns it."""
+    if self._array.dtype != np.float64:
+        raise RuntimeError(f"float_power_: the result is float64, and is not written into {self.dtype}")
+    return in_place(self, lambda x: elementwise.float_power(x, exponent), "float_power_", exponent)
+
+
+FORMS |= {"add_": add_, "sub_": sub_, "mul_": mul_, "div_": div_, "pow_": pow_, "float_power_": float_power_}
+# torch's second names
+_SECOND_NAMES = """
+    absolute=abs arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2 arctanh=atanh clip=clamp
+    divide=div true_divide=div fix=trunc greater=gt greater_equal=ge less=lt less_equal=le multiply=mul negative=neg
+    not_equal=ne subtract=sub
+"""
+FORMS |= {f"{second}_": FORMS[f"{first}_"] for second, _, first in (p.partition("=") for p in _SECOND_NAMES.split())}
+
+
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """``src``'s elements written into ``self``, broadcast and cast. Returns it."""
+    if isinstance(src, NUMBERS):
+        return fill_(self, src)
     if not isinstance(src, Tensor):
         raise TypeError(f"src: copy_ takes a Tensor, got {type(src).__name__}")
-    try:
-        wanted = src.expand(tuple(self.shape))
-    except ValueError as error:
-        raise RuntimeError(f"src: copy_ into shape {tuple(self.shape)}: {error}") from None
-    source = wanted.to(self.dtype)
-    return in_place(
-        self, lambda x: Overwrite.apply(x, source) if is_grad_enabled() and x.requires_grad else source, "copy_", src
-    )
+    if not _broadcasts_to(src._array.shape, self._array.shape):
+        raise RuntimeError(f"src: copy_ into shape {tuple(self.shape)}: {tuple(src.shape)} does not broadcast to it")
+    return in_place(self, lambda x: Overwrite.apply(x, cast(src, self.dtype)), "copy_", src)
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Every element set to ``value``. Returns the tensor.
+    """Every element set to ``value``, a number or a 0-dimensional tensor. Returns the tensor.
 
     Raises
     ------
     OverflowError : for a whole number outside the tensor's type.
     """
-    number = value.item() if isinstance(value, Tensor) else value
-    return in_place(self, lambda x: Tensor(np.full(x.shape, number, x._array.dtype)), "fill_")
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"value: fill_ takes a number or a 0-dimensional tensor, got shape {tuple(value.shape)}")
+        return in_place(self, lambda x: Overwrite.apply(x, cast(value, self.dtype)), "fill_", value)
+    if not isinstance(value, NUMBERS):
+        raise TypeError(f"value: fill_ takes a number, got {type(value).__name__}")
+    return in_place(self, lambda x: Tensor(np.full(x.shape, fitted(value, x._array.dtype))), "fill_")
+
+
+def fitted(value: Any, dtype: np.dtype) -> Any:
+    """A number in this type: cut off to a whole number where the type wants one.
+
+    Negative numbers wrap around in unsigned types, as in torch; what has more digits than the type is an error.
+    """
+    if dtype.kind in "iu" and not isinstance(value, Tensor):
+        bounds = np.iinfo(dtype)
+        whole = int(value)
+        if not bounds.min - (bounds.max + 1 if dtype.kind == "u" else 0) <= whole <= bounds.max:
+            raise OverflowError(f"value: {value} is outside {dtype}, {bounds.min} to {bounds.max}")
+        return np.asarray(whole).astype(dtype)[()]
+    return np.asarray(value).astype(dtype)[()]
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -153,32 +209,14 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """:func:`clamp` written into ``self``. Returns it."""
-    return in_place(self, lambda x: elementwise.clamp(x, min, max), "clamp_", min, max)
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like ``input`` with every element set to ``value``, a number or a 0-dimensional tensor.
 
-
-def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Every element drawn uniformly from [from, to). Returns the tensor."""
-    if from_ > to:
-        raise ValueError(f"uniform_: expected from <= to, got {from_} and {to}")
-    rng = generator or default_generator
-    return in_place(self, lambda x: Tensor(rng.uniform(x.shape, x._array.dtype, from_, to)), "uniform_")
-
-
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Every element drawn from the normal distribution of this mean and standard deviation. Returns the tensor."""
-    if std < 0:
-        raise ValueError(f"std: a standard deviation is not negative, got {std}")
-    rng = generator or default_generator
-
-    def draw(x: Tensor) -> Tensor:
-        array = rng.normal(x.shape, x._array.dtype)
-        array *= array.dtype.type(std)
-        array += array.dtype.type(mean)
-        return Tensor(array)
-
-    return in_place(self, draw, "normal_")
+    >>> import minicnn as mc
+    >>> mc.fill(mc.zeros(2), 3)
+    tensor([3., 3.])
+    """
+    return fill_(clone(input), value)
 
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
@@ -199,3 +237,12 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     with np.errstate(all="ignore"):  # a NaN written into whole numbers is no warning, as in torch
         write(self._array, basic, index_arrays, value._array if isinstance(value, Tensor) else value)
     self._bump_version("x[index] = value")
+
+
+# Those that torch has as functions too: ``mc.exp_(x)``.
+_FUNCTIONS = """
+    abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip cos
+    cosh deg2rad erf erfc exp exp2 expm1 fix floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative
+    rad2deg reciprocal round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy
+"""
+FUNCTIONS = {"fill_": fill_, "zero_": zero_} | {f"{name}_": FORMS[f"{name}_"] for name in _FUNCTIONS.split()}

@@ -10,19 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import Tensor, is_grad_enabled, tracing
+from ..autograd.views import memory_stand_in
 from . import rearrange, shape, views
-from .inplace import in_place
-
-
-def _written(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    name = f"{function.__name__}_"
-
-    def operate(self: Tensor, *args: Any, **options: Any) -> Tensor:
-        return in_place(self, lambda x: function(x, *args, **options), name, *args, *options.values())
-
-    operate.__name__ = operate.__qualname__ = name
-    operate.__doc__ = f":func:`{function.__name__}` written into ``self``. Returns it."
-    return operate
+from .inplace import in_place_form
 
 
 def _reshaped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -32,10 +22,15 @@ def _reshaped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         tracing.note_effect(name)
         if is_grad_enabled() and self.is_leaf and self.requires_grad:
             raise RuntimeError(f"{name}: a leaf tensor that requires grad cannot be changed in place while recording")
-        viewed = self._version_cell.viewed
-        view = function(self, *args, **options)
-        self._version_cell.viewed = viewed  # the one view there is takes the tensor's place
+        cell = self._version_cell
+        viewed = cell.viewed
+        former = memory_stand_in(self) if viewed else self
+        view = function(former, *args, **options)
+        cell.viewed = viewed  # where there was no other view, the one there is takes the tensor's place
         self._array, self._node, self._output_number = view._array, view._node, view._output_number
+        if viewed:
+            self._view_of = view._view_of
+            cell.add_view(self)
         self._bump_version(name)
         return self
 
@@ -57,6 +52,6 @@ _RESHAPED = (
 
 IN_PLACE: dict[str, Callable[..., Tensor]] = {
     f"{function.__name__}_": make(function)
-    for make, functions in ((_written, _WRITTEN), (_reshaped, _RESHAPED))
+    for make, functions in ((in_place_form, _WRITTEN), (_reshaped, _RESHAPED))
     for function in functions
 }

@@ -15,6 +15,7 @@ from . import (
     activation,
     creation,
     elementwise,
+    filling,
     indexing,
     inplace,
     inplace_forms,
@@ -33,6 +34,8 @@ def _operator(function: Any, reflected: bool = False):
     """A Python operator: other types get their chance (NotImplemented), as Python wants it."""
 
     def operate(self: Tensor, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            raise TypeError(f"expected a Tensor, got {type(self).__name__}")
         if not isinstance(other, (Tensor, *NUMBERS)):
             return NotImplemented
         return function(other, self) if reflected else function(self, other)
@@ -157,10 +160,8 @@ def _named(family: Any, names: str) -> dict[str, Any]:
 
 
 METHODS: dict[str, Any] = {
-    **_named(elementwise, "add sub mul div floor_divide remainder pow maximum minimum clamp"),
-    **_named(elementwise, "neg abs exp log sqrt square tanh sigmoid"),
-    **_named(elementwise, "eq ne lt le gt ge isnan isfinite isinf equal allclose"),
-    **_named(elementwise, "bitwise_and bitwise_or bitwise_xor bitwise_not"),
+    **{name: getattr(elementwise, name) for name in elementwise.__all__ if name not in ("where", "rsub")},
+    **inplace.FORMS,
     **_named(matmul, "matmul"),
     **_named(activation, "hardshrink prelu relu relu_"),
     **_named(softmax, "log_softmax softmax"),
@@ -175,8 +176,9 @@ METHODS: dict[str, Any] = {
     **_named(
         rearrange, "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diag diag_embed diagflat"
     ),
-    **_named(inplace, "add_ sub_ mul_ div_ pow_ copy_ fill_ zero_ clamp_ uniform_ normal_"),
     **inplace_forms.IN_PLACE,
+    **_named(inplace, "copy_ fill_ zero_"),
+    **_named(filling, "uniform_ normal_ log_normal_ exponential_ geometric_ cauchy_ bernoulli_ random_"),
     "to": to,
     "cpu": cpu,
     "cuda": cuda,
@@ -209,6 +211,8 @@ METHODS: dict[str, Any] = {
     "__rmul__": _operator(elementwise.mul, reflected=True),
     "__truediv__": _operator(elementwise.div),
     "__rtruediv__": _operator(elementwise.div, reflected=True),
+    "__div__": _operator(elementwise.div),  # Python 2's name, which torch has as well
+    "__rdiv__": _operator(elementwise.div, reflected=True),
     "__floordiv__": _operator(elementwise.floor_divide),
     "__rfloordiv__": _operator(elementwise.floor_divide, reflected=True),
     "__mod__": _operator(elementwise.remainder),
@@ -217,9 +221,13 @@ METHODS: dict[str, Any] = {
     "__rpow__": _operator(elementwise.pow, reflected=True),
     "__matmul__": matmul.matmul,
     "__neg__": elementwise.neg,
-    "__pos__": lambda self: self,
+    "__pos__": elementwise.positive,
     "__abs__": elementwise.abs,
     "__invert__": elementwise.bitwise_not,
+    "__lshift__": _operator(elementwise.bitwise_left_shift),
+    "__rlshift__": _operator(elementwise.bitwise_left_shift, reflected=True),
+    "__rshift__": _operator(elementwise.bitwise_right_shift),
+    "__rrshift__": _operator(elementwise.bitwise_right_shift, reflected=True),
     "__and__": _operator(elementwise.bitwise_and),
     "__rand__": _operator(elementwise.bitwise_and, reflected=True),
     "__or__": _operator(elementwise.bitwise_or),
@@ -232,11 +240,18 @@ METHODS: dict[str, Any] = {
     "__le__": _operator(elementwise.le),
     "__gt__": _operator(elementwise.gt),
     "__ge__": _operator(elementwise.ge),
-    "__iadd__": _operator(inplace.add_),
-    "__isub__": _operator(inplace.sub_),
-    "__imul__": _operator(inplace.mul_),
-    "__itruediv__": _operator(inplace.div_),
-    "__ipow__": _operator(inplace.pow_),
+    "__iadd__": _operator(inplace.FORMS["add_"]),
+    "__isub__": _operator(inplace.FORMS["sub_"]),
+    "__imul__": _operator(inplace.FORMS["mul_"]),
+    "__itruediv__": _operator(inplace.FORMS["div_"]),
+    "__ifloordiv__": _operator(inplace.FORMS["floor_divide_"]),
+    "__imod__": _operator(inplace.FORMS["remainder_"]),
+    "__ipow__": _operator(inplace.FORMS["pow_"]),
+    "__iand__": _operator(inplace.FORMS["bitwise_and_"]),
+    "__ior__": _operator(inplace.FORMS["bitwise_or_"]),
+    "__ixor__": _operator(inplace.FORMS["bitwise_xor_"]),
+    "__ilshift__": _operator(inplace.FORMS["bitwise_left_shift_"]),
+    "__irshift__": _operator(inplace.FORMS["bitwise_right_shift_"]),
     "__getitem__": indexing.getitem,
     "__setitem__": inplace.setitem,
 }

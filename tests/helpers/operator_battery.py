@@ -311,9 +311,9 @@ def gradient_difference(ours: Any, theirs: Any, inputs: list[tuple[Any, torch.Te
             if a is not None and a.detach().numpy().any():
                 return f"gradient {i} is there, expected none"
             continue
-        x = np.zeros(tuple(b.shape), b.numpy().dtype) if a is None else a.detach().numpy()
-        if x.shape != tuple(b.shape) or not close(x, b.numpy()):
-            return f"gradient {i} differs: {x.ravel()[:8]} expected {b.numpy().ravel()[:8]}"
+        x = np.zeros(tuple(b.shape), b.numpy(force=True).dtype) if a is None else a.detach().numpy()
+        if x.shape != tuple(b.shape) or not close(x, b.numpy(force=True)):
+            return f"gradient {i} differs: {x.ravel()[:8]} expected {b.numpy(force=True).ravel()[:8]}"
     return None
 
 

@@ -37,6 +37,14 @@ from .optim_rules import (
 from .pooling import avg_pool2d_backward_input, avg_pool2d_forward, max_pool2d_backward_input, max_pool2d_forward
 from .random import philox_words
 from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
+from .special import (
+    digamma_forward,
+    erf_forward,
+    erfc_forward,
+    erfinv_forward,
+    lgamma_forward,
+    trigamma_forward,
+)
 
 __all__ = [
     "activation_backward_input",
@@ -67,9 +75,14 @@ __all__ = [
     "conv_backward_input",
     "conv_backward_weight",
     "conv_forward",
+    "digamma_forward",
     "dropout_backward_input",
     "dropout_forward",
+    "erf_forward",
+    "erfc_forward",
+    "erfinv_forward",
     "im2col",
+    "lgamma_forward",
     "linear_relu_forward",
     "matmul",
     "max_pool2d_backward_input",
@@ -85,4 +98,5 @@ __all__ = [
     "rmsprop_update",
     "rprop_update",
     "sgd_update",
+    "trigamma_forward",
 ]
