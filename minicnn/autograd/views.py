@@ -51,7 +51,7 @@ def base_of(tensor: Tensor) -> Tensor:
 
 
 def memory_stand_in(tensor: Tensor) -> Tensor:
-    """What ``tensor`` is now, for when it is about to become a view of its own memory: its views look at that from here on."""
+    """What ``tensor`` is now, for when it is about to become a view of its own memory: its views then look at that."""
     former = Tensor(tensor._array)
     former._node, former._output_number = tensor._node, tensor._output_number
     former._leaf_requires_grad, former._view_of = tensor._leaf_requires_grad, tensor._view_of
