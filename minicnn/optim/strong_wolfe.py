@@ -72,7 +72,7 @@ def strong_wolfe(
         left, right = sorted((ends[0].t, ends[1].t))
         if (right - left) * largest < tolerance_change:
             break
-        t = lowest_of_cubic(*ends, left, right)
+        t = lowest_of_cubic(ends[0], ends[1], left, right)
         # A point close to an end, twice in a row, would hardly narrow the interval: go a tenth of it inside.
         margin = 0.1 * (right - left)
         if min(right - t, t - left) < margin:

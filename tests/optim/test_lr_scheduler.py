@@ -35,6 +35,42 @@ SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
         "OneCycleLR",
         {"max_lr": 0.3, "total_steps": 64, "three_phase": True, "base_momentum": [0.7, 0.8], "max_momentum": 0.9},
     ),
+    "constant": ("ConstantLR", {"factor": 0.25, "total_iters": 11}),
+    "constant-default": ("ConstantLR", {}),
+    "polynomial": ("PolynomialLR", {"total_iters": 40, "power": 0.9}),
+    "polynomial-default": ("PolynomialLR", {}),
+    "multiplicative": ("MultiplicativeLR", {"lr_lambda": lambda epoch: 0.9 + 0.001 * epoch}),
+    "multiplicatives": ("MultiplicativeLR", {"lr_lambda": [lambda epoch: 0.9, lambda epoch: 1 / (1 + epoch)]}),
+    "restarts": ("CosineAnnealingWarmRestarts", {"T_0": 7, "eta_min": 1e-3}),
+    "restarts-longer": ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2}),
+    "cyclic": ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.3, "step_size_up": 7}),
+    "cyclic-halved": (
+        "CyclicLR",
+        {"base_lr": [0.01, 0.1], "max_lr": [0.3, 0.2], "step_size_up": 7, "step_size_down": 4, "mode": "triangular2"},
+    ),
+    "cyclic-exp": (
+        "CyclicLR",
+        {
+            "base_lr": 0.01,
+            "max_lr": 0.3,
+            "step_size_up": 5,
+            "mode": "exp_range",
+            "gamma": 0.97,
+            "base_momentum": [0.7, 0.6],
+            "max_momentum": 0.95,
+        },
+    ),
+    "cyclic-own": (
+        "CyclicLR",
+        {
+            "base_lr": 0.01,
+            "max_lr": 0.3,
+            "step_size_up": 5,
+            "scale_fn": lambda x: 1 / (1 + x),
+            "scale_mode": "iterations",
+            "cycle_momentum": False,
+        },
+    ),
     "onecycle-rate-only": ("OneCycleLR", {"max_lr": 0.3, "total_steps": 64, "cycle_momentum": False}),
 }
 CASES = pytest.mark.parametrize("name", SCHEDULES)
@@ -87,7 +123,7 @@ def test_saved_and_reloaded_midway(name):
     scheduler = build(mc, name, optimizer)
     run(optimizer, scheduler, 23)
     saved = copy.deepcopy((optimizer.state_dict(), scheduler.state_dict()))
-    if SCHEDULES[name][0] != "LambdaLR":
+    if not any(map(callable, scheduler.__dict__.get("lr_lambdas", [None]))):
         saved = pickle.loads(pickle.dumps(saved))
     rest = run(optimizer, scheduler, 30)
     resumed = optimizer_of(mc)
@@ -132,7 +168,10 @@ def test_last_epoch_resumes_as_in_torch(name):
     np.testing.assert_allclose(finals[0], finals[1], rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n, (kind, _) in SCHEDULES.items() if kind not in ("LambdaLR", "OneCycleLR")])
+CLOSED = ("StepLR", "MultiStepLR", "ExponentialLR", "ConstantLR", "LinearLR", "PolynomialLR", "CosineAnnealingLR")
+
+
+@pytest.mark.parametrize("name", [n for n, (kind, _) in SCHEDULES.items() if kind in CLOSED])
 def test_closed_form_equals_recursion(name):
     optimizer = optimizer_of(mc)
     scheduler = build(mc, name, optimizer)
@@ -148,6 +187,155 @@ def test_closed_form_equals_recursion(name):
     for _ in range(3):
         fresh.step()
     np.testing.assert_allclose(scheduler.get_last_lr(), fresh.get_last_lr(), rtol=1e-12)
+
+
+@CASES
+def test_state_is_torchs(name):
+    """The same names in the same order, before and after steps; torch goes on from ours."""
+    ours, theirs = optimizer_of(mc), optimizer_of(torch)
+    mine, torchs = build(mc, name, ours), build(torch, name, theirs)
+    for _ in range(7):
+        state, expected = mine.state_dict(), torchs.state_dict()
+        assert set(state) == set(expected)
+        numbers = {key: value for key, value in expected.items() if isinstance(value, (int, float))}
+        assert {key: pytest.approx(state[key], rel=1e-12) for key in numbers} == numbers
+        for optimizer, scheduler in ((ours, mine), (theirs, torchs)):
+            optimizer.step()
+            scheduler.step()
+    for group, other in zip(ours.param_groups, theirs.param_groups, strict=True):
+        assert set(group) == set(other)
+        other.update({key: value for key, value in group.items() if key != "params"})
+    torchs.load_state_dict(mine.state_dict())
+    for _ in range(10):
+        for optimizer, scheduler in ((ours, mine), (theirs, torchs)):
+            optimizer.step()
+            scheduler.step()
+        np.testing.assert_allclose(cycled(ours), cycled(theirs), rtol=1e-12)
+
+
+COMBINED: dict[str, Any] = {
+    "warm-up-then-cosine": lambda s, o: s.SequentialLR(
+        o, [s.LinearLR(o, 0.1, total_iters=5), s.CosineAnnealingLR(o, 20)], [5]
+    ),
+    "three": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.1, 3), s.ExponentialLR(o, 0.9), s.StepLR(o, 4, 0.5)], [4, 11]
+    ),
+    "exponential-first": lambda s, o: s.SequentialLR(o, [s.ExponentialLR(o, 0.9), s.PolynomialLR(o, 9)], [6]),
+    "restarts-inside": lambda s, o: s.SequentialLR(
+        o, [s.MultiStepLR(o, [2, 3]), s.CosineAnnealingWarmRestarts(o, 4)], [5]
+    ),
+    "restarts-first": lambda s, o: s.SequentialLR(
+        o, [s.CosineAnnealingWarmRestarts(o, 4), s.LambdaLR(o, lambda e: 0.9**e)], [7]
+    ),
+    "functions": lambda s, o: s.SequentialLR(
+        o, [s.MultiplicativeLR(o, lambda e: 0.9), s.MultiplicativeLR(o, lambda e: 0.8)], [5]
+    ),
+    "cycles-inside": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.5, 3), s.CyclicLR(o, 0.01, 0.1, step_size_up=3)], [4]
+    ),
+    "one-cycle-inside": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.5, 3), s.OneCycleLR(o, 0.1, total_steps=40)], [4]
+    ),
+    "sequence-first": lambda s, o: s.SequentialLR(
+        o, [s.SequentialLR(o, [s.LinearLR(o), s.ExponentialLR(o, 0.9)], [3]), s.ConstantLR(o, 0.5, 3)], [6]
+    ),
+    "chain-first": lambda s, o: s.SequentialLR(
+        o, [s.ChainedScheduler([s.LinearLR(o), s.ExponentialLR(o, 0.9)]), s.ConstantLR(o, 0.5, 3)], [6]
+    ),
+    "chain": lambda s, o: s.ChainedScheduler([s.ConstantLR(o, 0.1, 4), s.ExponentialLR(o, 0.9), s.StepLR(o, 5)]),
+    "chain-of-optimizer": lambda s, o: s.ChainedScheduler([s.LinearLR(o), s.CosineAnnealingLR(o, 9)], optimizer=o),
+    "sequence-in-chain": lambda s, o: s.ChainedScheduler(
+        [s.SequentialLR(o, [s.LinearLR(o, 0.2), s.ExponentialLR(o, 0.9)], [3]), s.StepLR(o, 6)]
+    ),
+}
+
+
+# Sequences inside sequences warn while they are made, in torch too.
+@pytest.mark.filterwarnings("ignore:Detected call of")
+@pytest.mark.parametrize("name", COMBINED)
+def test_schedules_of_schedules(name):
+    """Rates and states beside torch's; saved midway and loaded into fresh ones."""
+    runs = [(library, optimizer_of(library)) for library in (mc, torch)]
+    schedulers = [COMBINED[name](library.optim.lr_scheduler, optimizer) for library, optimizer in runs]
+    for step in range(30):
+        np.testing.assert_allclose(cycled(runs[0][1]), cycled(runs[1][1]), rtol=1e-12, err_msg=f"step {step}")
+        np.testing.assert_allclose(schedulers[0].get_last_lr(), schedulers[1].get_last_lr(), rtol=1e-12)
+        mine, other = (scheduler.state_dict() for scheduler in schedulers)
+        assert set(mine) == set(other)
+        assert [state.get("last_epoch") for state in mine["_schedulers"]] == [
+            state.get("last_epoch") for state in other["_schedulers"]
+        ]
+        if step == 9:
+            optimizer = optimizer_of(mc)
+            fresh = COMBINED[name](mc.optim.lr_scheduler, optimizer)
+            optimizer.load_state_dict(copy.deepcopy(runs[0][1].state_dict()))
+            fresh.load_state_dict(copy.deepcopy(schedulers[0].state_dict()))
+            runs[0], schedulers[0] = (mc, optimizer), fresh
+        for (_, optimizer), scheduler in zip(runs, schedulers, strict=True):
+            optimizer.step()
+            scheduler.step()
+
+
+def test_restarts_at_fractions_of_epochs():
+    for options in ({"T_0": 3}, {"T_0": 3, "T_mult": 2, "eta_min": 0.001}):
+        both = [optimizer_of(library) for library in (mc, torch)]
+        schedulers = [
+            library.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, **options)
+            for library, optimizer in zip((mc, torch), both, strict=True)
+        ]
+        for epoch in (0.25, 1, 2.9, 3.0, 4.5, 9, 20.3, 2, None, None, 8.75, None):
+            for scheduler in schedulers:
+                scheduler.step(epoch)
+            np.testing.assert_allclose(cycled(both[0]), cycled(both[1]), rtol=1e-12)
+            assert schedulers[0].last_epoch == schedulers[1].last_epoch
+        with pytest.raises(ValueError, match="Expected non-negative epoch, but got -1"):
+            schedulers[0].step(-1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"patience": 2},
+        {"patience": 0, "factor": 0.5, "cooldown": 3},
+        {"mode": "max", "patience": 1, "threshold": 0.1, "min_lr": [0.01, 0.001]},
+        {"patience": 1, "threshold_mode": "abs", "threshold": 0.2, "min_lr": 1e-3},
+        {"mode": "max", "patience": 1, "threshold_mode": "abs", "threshold": 0.2, "eps": 1e-3},
+    ],
+)
+def test_plateau(options):
+    rng = np.random.default_rng(0)
+    metrics = np.concatenate(
+        [3 / np.arange(1, 20) + 0.3 * rng.standard_normal(19), [np.nan, 1.0, -np.inf, 0.0], np.ones(20)]
+    )
+    both = [optimizer_of(library) for library in (mc, torch)]
+    schedulers = [
+        library.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+        for library, optimizer in zip((mc, torch), both, strict=True)
+    ]
+    for i, metric in enumerate(metrics):
+        schedulers[0].step(mc.tensor(metric) if i % 2 else float(metric))
+        schedulers[1].step(float(metric))
+        np.testing.assert_allclose(cycled(both[0]), cycled(both[1]), rtol=1e-12)
+        np.testing.assert_equal(schedulers[0].state_dict(), schedulers[1].state_dict())
+        assert list(schedulers[0].state_dict()) == list(schedulers[1].state_dict())
+        if i == 20:
+            fresh = mc.optim.lr_scheduler.ReduceLROnPlateau(both[0], **options)
+            fresh.load_state_dict(schedulers[0].state_dict())
+            schedulers[0] = fresh
+
+
+def test_plateau_when_groups_are_added():
+    for min_lr, raises in ((0.001, False), ([0.001, 0.002], True)):
+        optimizer = optimizer_of(mc)
+        scheduler = mc.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, min_lr=min_lr)
+        scheduler.step(1.0)
+        optimizer.add_param_group({"params": [mc.nn.Parameter(mc.zeros(1))], "lr": 0.5})
+        if raises:
+            with pytest.raises(RuntimeError, match="modify the `min_lrs` field"):
+                scheduler.step(2.0)
+        else:
+            scheduler.step(2.0)
+            assert optimizer.param_groups[2]["lr"] == pytest.approx(0.05)
 
 
 def test_two_schedules_multiply():
@@ -198,6 +386,33 @@ class TestOrder:
         scheduler = build(mc, "step", optimizer_of(mc))
         with pytest.warns(UserWarning, match=r"`lr_scheduler.step\(\)` before `optimizer.step\(\)`"):
             scheduler.step()
+
+    @pytest.mark.parametrize("library", [mc, torch], ids=["minicnn", "torch"])
+    def test_steps_before_the_first_schedule_do_not_count(self, library):
+        optimizer = optimizer_of(library)
+        optimizer.step()
+        scheduler = build(library, "step", optimizer)
+        with pytest.warns(UserWarning, match="Detected call of"):
+            scheduler.step()
+        optimizer.step()
+        build(library, "step", optimizer).step()  # no warning
+
+    @pytest.mark.parametrize("library", [mc, torch], ids=["minicnn", "torch"])
+    def test_a_step_that_was_replaced(self, library):
+        optimizer = optimizer_of(library)
+        scheduler = build(library, "step", optimizer)
+        optimizer.step = lambda: None
+        with pytest.warns(UserWarning, match=r"`optimizer.step\(\)` has been overridden"):
+            scheduler.step()
+
+    @pytest.mark.parametrize("library", [mc, torch], ids=["minicnn", "torch"])
+    @pytest.mark.parametrize(
+        "name", ["step", "exponential", "cosine", "restarts", "cyclic", "onecycle", "multiplicative"]
+    )
+    def test_get_lr_from_outside(self, library, name):
+        scheduler = build(library, name, optimizer_of(library))
+        with pytest.warns(UserWarning, match=r"please use `get_last_lr\(\)`"):
+            scheduler.get_lr()
 
     def test_right_order_does_not(self):
         class Own(mc.optim.SGD):
@@ -268,5 +483,40 @@ class TestErrors:
             mc.optim.lr_scheduler.LinearLR(optimizer_of(mc), end_factor=2)
         with pytest.raises(ValueError, match="Expected 2 lr_lambdas, but got 1"):
             mc.optim.lr_scheduler.LambdaLR(optimizer_of(mc), [lambda epoch: 1.0])
+        schedules = mc.optim.lr_scheduler
+        for make, message in (
+            (lambda o: schedules.ConstantLR(o, factor=1.5), "between 0 and 1. Got factor=1.5"),
+            (lambda o: schedules.CosineAnnealingWarmRestarts(o, 0), "Expected positive integer T_0, but got 0"),
+            (lambda o: schedules.CosineAnnealingWarmRestarts(o, 2, 0), "Expected integer T_mult >= 1, but got 0"),
+            (
+                lambda o: schedules.CosineAnnealingWarmRestarts(o, 2, eta_min="a"),
+                "Expected float or int eta_min, but got a",
+            ),
+            (lambda o: schedules.CyclicLR(o, 0.1, 1.0, mode="square"), "mode is invalid and scale_fn is None"),
+            (lambda o: schedules.CyclicLR(o, [0.1], 1.0), "base_lr has 1 values, param_groups has 2"),
+            (lambda o: schedules.ReduceLROnPlateau(o, factor=1.0), "Factor should be < 1.0"),
+            (lambda o: schedules.ReduceLROnPlateau(o, "least"), "mode least is unknown!"),
+            (lambda o: schedules.ReduceLROnPlateau(o, threshold_mode="x"), "threshold mode x is unknown!"),
+            (lambda o: schedules.ReduceLROnPlateau(o, min_lr=[0.1]), "expected 2 min_lrs, got 1"),
+            (lambda o: schedules.MultiplicativeLR(o, [lambda epoch: 1.0]), "Expected 2 lr_lambdas, but got 1"),
+            (lambda o: schedules.SequentialLR(o, [], []), "expects at least one scheduler, but got no scheduler"),
+            (
+                lambda o: schedules.SequentialLR(o, [schedules.ConstantLR(o)], [3]),
+                "number of schedulers 1 and the number",
+            ),
+            (lambda o: schedules.ChainedScheduler([]), "at least one scheduler to be chained, but got no scheduler"),
+            (
+                lambda o: schedules.ChainedScheduler([schedules.ConstantLR(o), schedules.ConstantLR(optimizer_of(mc))]),
+                "ConstantLR at index 1 has SGD",
+            ),
+            (
+                lambda o: schedules.SequentialLR(o, [schedules.ReduceLROnPlateau(o)], []),
+                "SequentialLR does not support `ReduceLROnPlateau` scheduler",
+            ),
+        ):
+            with pytest.raises(ValueError, match=message):
+                make(optimizer_of(mc))
+        with pytest.raises(TypeError, match="SequentialLR at index 0 should have `optimizer`"):
+            schedules.SequentialLR(optimizer_of(mc), [3], [])
         with pytest.raises(NotImplementedError, match="LRScheduler does not define get_lr"):
             mc.optim.lr_scheduler.LRScheduler(optimizer_of(mc))

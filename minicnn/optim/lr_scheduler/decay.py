@@ -1,4 +1,4 @@
-"""Schedules that fall: in steps, exponentially, linearly, along a cosine, or as a function says.
+"""Schedules that fall: in steps, exponentially, linearly, as a power; and warm-ups, which rise to the base rate.
 
 Each has torch's recursive form, next rate from present rate, in ``get_lr``, and the closed form it comes from in
 ``_get_closed_form_lr``; the tests hold the two together.
@@ -6,12 +6,9 @@ Each has torch's recursive form, next rate from present rate, in ``get_lr``, and
 
 from __future__ import annotations
 
-import math
-import types
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from minicnn.optim.lr_scheduler.scheduler import LRScheduler, Rate
 from minicnn.optim.optimizer import Optimizer
@@ -42,6 +39,7 @@ class StepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
+        self._note_a_call_from_outside()
         if self.last_epoch == 0 or self.last_epoch % self.step_size != 0:
             return self._present_lrs()
         return [rate * self.gamma for rate in self._present_lrs()]
@@ -68,6 +66,7 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
+        self._note_a_call_from_outside()
         if self.last_epoch not in self.milestones:
             return self._present_lrs()
         return [rate * self.gamma ** self.milestones[self.last_epoch] for rate in self._present_lrs()]
@@ -91,12 +90,58 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
+        self._note_a_call_from_outside()
         if self._is_initial:
             return self._present_lrs()
         return [rate * self.gamma for rate in self._present_lrs()]
 
     def _get_closed_form_lr(self) -> list[Rate]:
         return [base * self.gamma**self.last_epoch for base in self.base_lrs]
+
+
+class ConstantLR(LRScheduler):
+    """``factor`` times the base rate up to epoch ``total_iters``, then the base rate.
+
+    Parameters
+    ----------
+    optimizer, last_epoch : see ``LRScheduler``.
+    factor : in [0, 1].
+    total_iters : how many epochs.
+
+    Raises
+    ------
+    ValueError : a factor outside its interval.
+
+    >>> import minicnn as mc
+    >>> optimizer = mc.optim.SGD([mc.nn.Parameter(mc.zeros(1))], lr=1.0)
+    >>> scheduler = ConstantLR(optimizer, factor=0.25, total_iters=2)
+    >>> for epoch in range(4):
+    ...     print(scheduler.get_last_lr()[0], end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    0.25 0.25 1.0 1.0
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        if not 0 <= factor <= 1.0:
+            raise ValueError(f"Constant multiplicative factor expected to be between 0 and 1. Got factor={factor}")
+        self.factor = factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Rate]:
+        self._note_a_call_from_outside()
+        if self.last_epoch == 0:
+            return [rate * self.factor for rate in self._present_lrs()]
+        if self.last_epoch != self.total_iters:
+            return self._present_lrs()
+        return [rate * (1.0 / self.factor) for rate in self._present_lrs()]
+
+    def _get_closed_form_lr(self) -> list[Rate]:
+        factor = self.factor + (self.last_epoch >= self.total_iters) * (1 - self.factor)
+        return [base * factor for base in self.base_lrs]
 
 
 class LinearLR(LRScheduler):
@@ -137,6 +182,7 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
+        self._note_a_call_from_outside()
         if self.last_epoch == 0:
             return [rate * self.start_factor for rate in self._present_lrs()]
         if self._is_initial or self.last_epoch > self.total_iters:
@@ -150,100 +196,37 @@ class LinearLR(LRScheduler):
         return [base * (self.start_factor + (self.end_factor - self.start_factor) * share) for base in self.base_lrs]
 
 
-class CosineAnnealingLR(LRScheduler):
-    """Half a cosine from the base rate down to ``eta_min`` in ``T_max`` epochs (and up again after, as in torch).
-
-    ``rate = eta_min + (base - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``: Loshchilov & Hutter 2017,
-    https://arxiv.org/abs/1608.03983, equation 5, without the restarts.
+class PolynomialLR(LRScheduler):
+    """From the base rate to 0 in ``total_iters`` epochs, as ``(1 - epoch / total_iters)^power``.
 
     Parameters
     ----------
     optimizer, last_epoch : see ``LRScheduler``.
-    T_max : epochs to the lowest point.
-    eta_min : the lowest rate.
+    total_iters : epochs to 0, where it stays.
+    power : 1 is a straight line.
 
     >>> import minicnn as mc
     >>> optimizer = mc.optim.SGD([mc.nn.Parameter(mc.zeros(1))], lr=1.0)
-    >>> scheduler = CosineAnnealingLR(optimizer, T_max=4)
+    >>> scheduler = PolynomialLR(optimizer, total_iters=4, power=2.0)
     >>> for epoch in range(5):
     ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
     ...     optimizer.step()
     ...     scheduler.step()
-    1.0 0.8536 0.5 0.1464 0.0
+    1.0 0.5625 0.25 0.0625 0.0
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        self.T_max = T_max
-        self.eta_min = eta_min
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
+        self.total_iters = total_iters
+        self.power = power
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        if self._is_initial:
+        self._note_a_call_from_outside()
+        if self._is_initial or self.last_epoch > self.total_iters:
             return self._present_lrs()
-        if self._step_count == 1 and self.last_epoch > 0:
-            return self._get_closed_form_lr()
-        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:
-            # One past the lowest point, where the ratio below is 0 / 0.
-            climb = (1 - math.cos(math.pi / self.T_max)) / 2
-            return [
-                rate + (base - self.eta_min) * climb
-                for rate, base in zip(self._present_lrs(), self.base_lrs, strict=True)
-            ]
-        ratio = _height(self.last_epoch, self.T_max) / _height(self.last_epoch - 1, self.T_max)
-        return [ratio * (rate - self.eta_min) + self.eta_min for rate in self._present_lrs()]
+        left, left_before = (1.0 - epoch / self.total_iters for epoch in (self.last_epoch, self.last_epoch - 1))
+        return [rate * (left / left_before) ** self.power for rate in self._present_lrs()]
 
     def _get_closed_form_lr(self) -> list[Rate]:
-        height = _height(self.last_epoch, self.T_max)
-        return [self.eta_min + (base - self.eta_min) * height / 2 for base in self.base_lrs]
-
-
-def _height(epoch: int, t_max: int) -> float:
-    """1 + cos(pi epoch / t_max): 2 at the top, 0 at the lowest point."""
-    return 1 + math.cos(math.pi * epoch / t_max)
-
-
-class LambdaLR(LRScheduler):
-    """Multiply the base rate by a function of the epoch.
-
-    Parameters
-    ----------
-    optimizer, last_epoch : see ``LRScheduler``.
-    lr_lambda : a function from epoch to factor, or a list of them, one a group.
-
-    Raises
-    ------
-    ValueError : a list of another length than there are groups.
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        groups = len(optimizer.param_groups)
-        if isinstance(lr_lambda, Sequence):
-            if len(lr_lambda) != groups:
-                raise ValueError(f"Expected {groups} lr_lambdas, but got {len(lr_lambda)}")
-            self.lr_lambdas: list[Any] = list(lr_lambda)
-        else:
-            self.lr_lambdas = [lr_lambda] * groups
-        super().__init__(optimizer, last_epoch)
-
-    def get_lr(self) -> list[Rate]:
-        return [base * factor(self.last_epoch) for base, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer; of callable objects their attributes, of functions nothing: give them again."""
-        state = super().state_dict()
-        state["lr_lambdas"] = [
-            None if isinstance(factor, types.FunctionType) else dict(factor.__dict__) for factor in self.lr_lambdas
-        ]
-        return state
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from what ``state_dict()`` returned."""
-        super().load_state_dict({name: value for name, value in state_dict.items() if name != "lr_lambdas"})
-        for factor, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
-            if attributes is not None:
-                factor.__dict__.update(attributes)
+        share = min(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * (1.0 - share) ** self.power for base in self.base_lrs]

@@ -6,8 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn.optim.lr_scheduler.scheduler import LRScheduler, Rate
-from minicnn.optim.optimizer import Optimizer, as_number
+from minicnn.optim.lr_scheduler.scheduler import (
+    LRScheduler,
+    Rate,
+    checked,
+    per_group,
+    requires_momentum,
+    set_momentum,
+)
+from minicnn.optim.optimizer import Optimizer
 
 
 class OneCycleLR(LRScheduler):
@@ -63,8 +70,7 @@ class OneCycleLR(LRScheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        checked(optimizer)
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
@@ -73,7 +79,7 @@ class OneCycleLR(LRScheduler):
         self._anneal_func_type = anneal_strategy
         self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         groups = optimizer.param_groups
-        max_lrs = _per_group("max_lr", max_lr, len(groups))
+        max_lrs = per_group("max_lr", max_lr, optimizer)
         if last_epoch == -1:
             for group, highest in zip(groups, max_lrs, strict=True):
                 group["initial_lr"] = highest / div_factor
@@ -81,20 +87,19 @@ class OneCycleLR(LRScheduler):
                 group["min_lr"] = group["initial_lr"] / final_div_factor
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
-                raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-            self.use_beta1 = "betas" in optimizer.defaults
-            highest_momenta = _per_group("max_momentum", max_momentum, len(groups))
-            lowest_momenta = _per_group("base_momentum", base_momentum, len(groups))
+            self.use_beta1 = requires_momentum(optimizer)
+            highest_momenta = per_group("max_momentum", max_momentum, optimizer)
+            lowest_momenta = per_group("base_momentum", base_momentum, optimizer)
             if last_epoch == -1:
                 for group, highest, lowest in zip(groups, highest_momenta, lowest_momenta, strict=True):
-                    self._set_momentum(group, highest)
+                    set_momentum(group, highest)
                     group["max_momentum"] = highest
                     group["base_momentum"] = lowest
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
         """The groups' rates for step ``last_epoch``. Sets their momenta too, as in torch."""
+        self._note_a_call_from_outside()
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
@@ -104,7 +109,7 @@ class OneCycleLR(LRScheduler):
             rates.append(self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], share))
             if self.cycle_momentum:
                 start, end = group[phase["start_momentum"]], group[phase["end_momentum"]]
-                self._set_momentum(group, self._anneal(start, end, share))
+                set_momentum(group, self._anneal(start, end, share))
         return rates
 
     def _locate(self, step: int) -> tuple[dict[str, Any], float]:
@@ -121,12 +126,6 @@ class OneCycleLR(LRScheduler):
         if self._anneal_func_type == "cos":
             return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
         return (end - start) * share + start
-
-    def _set_momentum(self, group: dict[str, Any], value: float) -> None:
-        if self.use_beta1:
-            group["betas"] = (value, *map(as_number, group["betas"][1:]))
-        else:
-            group["momentum"] = value
 
 
 def _total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
@@ -164,14 +163,3 @@ def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[
         phase(fall_end, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
         phase(total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
     ]
-
-
-def _per_group(name: str, value: float | Sequence[float], groups: int) -> list[float]:
-    if not isinstance(value, (list, tuple)):
-        return [as_number(value)] * groups  # type: ignore[arg-type]
-    if len(value) != groups:
-        raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. "
-            f"{name} has {len(value)} values, param_groups has {groups}."
-        )
-    return list(value)
