@@ -56,6 +56,7 @@ from minicnn.nn.padding import (
     ZeroPad3d,
 )
 from minicnn.nn.parameter import Buffer, Parameter
+from minicnn.nn.parameter_container import ParameterDict, ParameterList
 from minicnn.nn.pooling import AvgPool2d, MaxPool2d
 from minicnn.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from minicnn.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
@@ -104,6 +105,8 @@ __all__ = [
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "RNNBase",
     "RNNCell",
     "RReLU",

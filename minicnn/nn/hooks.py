@@ -30,8 +30,8 @@ def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
     output = None
     try:
         args, kwargs = _run_forward_pre_hooks(module, args, kwargs)
-        backward = _BackwardHooks(module) if module._backward_hooks else None
-        if backward is not None:
+        backward = _BackwardHooks(module) if module._backward_hooks or module._backward_pre_hooks else None
+        if backward is not None and module._backward_hooks:
             args = backward.watch_inputs(args)
         output = module.forward(*args, **kwargs)
         for hook_id, (hook, with_kwargs, _) in list(module._forward_hooks.items()):
@@ -91,6 +91,7 @@ class _BackwardHooks:
 
     def __init__(self, module: Module) -> None:
         self.module = module
+        self.pre_hooks = list(module._backward_pre_hooks.values())
         self.hooks = list(module._backward_hooks.values())
         self.n_inputs = 0
         self.inputs_watched = False
@@ -134,7 +135,8 @@ class _BackwardHooks:
         positions = [i for i, item in enumerate(outputs) if isinstance(item, Tensor)]
 
         def note_gradients(grads: tuple[Any, ...]) -> tuple[Any, ...]:
-            self.grad_output = _scatter(positions, grads, len(outputs))
+            self.grad_output = self._through_pre_hooks(_scatter(positions, grads, len(outputs)))
+            grads = tuple(self.grad_output[i] for i in positions)
             if not self.inputs_watched:
                 # No input requires grad, so no gradient of theirs will ever arrive: run the hooks now.
                 for hook in self.hooks:
@@ -148,6 +150,20 @@ class _BackwardHooks:
 
         watched = _tapped(note_gradients, outputs, positions)
         return watched if isinstance(output, tuple) else watched[0]
+
+    def _through_pre_hooks(self, grad_output: tuple[Any, ...]) -> tuple[Any, ...]:
+        for hook in self.pre_hooks:
+            replacement = hook(self.module, grad_output)
+            if replacement is None:
+                continue
+            replacement = replacement if isinstance(replacement, tuple) else (replacement,)
+            if len(replacement) != len(grad_output):
+                raise RuntimeError(
+                    f"Backward pre hook returned an invalid number of grad_output, got {len(replacement)}, "
+                    f"but expected {len(grad_output)}"
+                )
+            grad_output = replacement
+        return grad_output
 
 
 def _tapped(callback: Callable[..., Any], values: tuple[Any, ...], positions: list[int]) -> tuple[Any, ...]:

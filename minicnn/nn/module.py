@@ -15,7 +15,8 @@ from minicnn.autograd import RemovableHandle, Tensor, no_grad
 from minicnn.device import device as Device
 from minicnn.dtypes import DType, float32, float64
 from minicnn.nn.hooks import call_with_hooks, register
-from minicnn.nn.state_dict import StateDictMixin
+from minicnn.nn.state_dict import STATE_HOOKS, StateDictMixin
+from minicnn.ops import empty_like
 
 
 class Module(StateDictMixin):
@@ -44,6 +45,7 @@ class Module(StateDictMixin):
         self.training = True
         self._forward_pre_hooks: OrderedDict[int, tuple[Callable[..., Any], bool]] = OrderedDict()
         self._forward_hooks: OrderedDict[int, tuple[Callable[..., Any], bool, bool]] = OrderedDict()
+        self._backward_pre_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
         self._backward_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -51,7 +53,7 @@ class Module(StateDictMixin):
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks:
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
             return call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
@@ -102,6 +104,21 @@ class Module(StateDictMixin):
         prepend : run before the hooks registered so far.
         """
         return register(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` when the gradients of the module's outputs have arrived, before those of its
+        inputs are computed.
+
+        Parameters
+        ----------
+        hook : gets a tuple, with ``None`` for what is no tensor; returns ``None``, or gradients that replace it.
+        prepend : run before the hooks registered so far.
+        """
+        return register(self._backward_pre_hooks, hook, prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """torch's old hook, which saw the gradients of the last operation only. Not supported."""
+        raise NotImplementedError("register_backward_hook is deprecated in torch; use register_full_backward_hook")
 
     # ------------------------------------------------------------------ modes and gradients
 
@@ -179,6 +196,32 @@ class Module(StateDictMixin):
         """Convert all parameters and buffers, integer ones too, to ``dst_type``."""
         return self._apply(lambda tensor: tensor.to(dst_type))
 
+    def half(self) -> Self:
+        """Not supported: there is no half precision."""
+        raise NotImplementedError("half(): half precision is not supported; float() and double() are")
+
+    def bfloat16(self) -> Self:
+        """Not supported: there is no half precision."""
+        raise NotImplementedError("bfloat16(): half precision is not supported; float() and double() are")
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Move to a device without the values: parameters and buffers get fresh memory, with anything in it.
+
+        Parameters
+        ----------
+        device : where to.
+        recurse : the submodules too.
+        """
+        return self._apply(lambda tensor: empty_like(tensor).to(device), recurse)
+
+    def share_memory(self) -> Self:
+        """Not supported: tensors cannot be shared between processes."""
+        raise NotImplementedError("share_memory(): processes cannot share tensors here; send a state_dict()")
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Not supported: compiling does not change a module here but returns another."""
+        raise NotImplementedError("Module.compile(): use model = minicnn.compile(model), which shares the parameters")
+
     def cpu(self) -> Self:
         """Move to the CPU: nothing to do for a module that is there."""
         return self.to("cpu")
@@ -187,9 +230,9 @@ class Module(StateDictMixin):
         """Move to a GPU; raises the device's own error where there is none."""
         return self.to("cuda" if device is None else device)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor]) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Replace each tensor ``t`` below this module by ``fn(t)``; parameters stay the same objects."""
-        for module in self.children():
+        for module in self.children() if recurse else ():
             module._apply(fn)
         with no_grad():
             for parameter in self._parameters.values():
@@ -226,6 +269,8 @@ class Module(StateDictMixin):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        for name in ("_backward_pre_hooks", *STATE_HOOKS):  # what an earlier version pickled lacks them
+            self.__dict__.setdefault(name, OrderedDict())
 
 
 def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, DType | None]:

@@ -7,13 +7,19 @@ buffers, module by module in the order of registration, exactly the keys PyTorch
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from minicnn.autograd import Tensor, no_grad
+from minicnn.autograd import RemovableHandle, Tensor, no_grad
 from minicnn.nn.parameter import Parameter
 from minicnn.nn.tree import ModuleTree
+
+STATE_HOOKS = (
+    "_state_dict_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+)  # fmt: skip
+EXTRA_STATE = "_extra_state"  # torch's key for what get_extra_state() returns
 
 
 class IncompatibleKeys(NamedTuple):
@@ -38,9 +44,18 @@ class StateDictMixin(ModuleTree):
     """``state_dict`` and ``load_state_dict``, and the two methods a layer overrides to change its own part of them."""
 
     _version: int = 1
+    _state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _state_dict_hooks: OrderedDict[int, Callable[..., Any]]
+    _load_state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _load_state_dict_post_hooks: OrderedDict[int, Callable[..., Any]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in STATE_HOOKS:
+            self.__dict__[name] = OrderedDict()
 
     def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+        self, *args: Any, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
         """The module's parameters and persistent buffers by dotted name.
 
@@ -57,29 +72,81 @@ class StateDictMixin(ModuleTree):
         >>> list(nn.BatchNorm2d(4).state_dict())
         ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked']
         """
+        if args:
+            warnings.warn("state_dict: name the arguments, positional ones are deprecated", FutureWarning, stacklevel=2)
+            given: tuple[Any, ...] = (destination, prefix, keep_vars)
+            destination, prefix, keep_vars = (args + given[len(args) :])[:3]
         if destination is None:
             destination = StateDict()
             destination._metadata = {}
+        local_metadata = {"version": self._version}
         metadata = getattr(destination, "_metadata", None)
         if metadata is not None:
-            metadata[prefix[:-1]] = {"version": self._version}
+            metadata[prefix[:-1]] = local_metadata
+        for hook in list(self._state_dict_pre_hooks.values()):
+            hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, child in self._modules.items():
             if child is not None:
                 child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self._state_dict_hooks.values()):
+            if hook(self, destination, prefix, local_metadata) is not None:
+                raise RuntimeError("state_dict post-hook must return None: change the dictionary it gets")
         return destination
+
+    # ------------------------------------------------------------------ hooks
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, prefix, keep_vars)`` before ``state_dict()`` looks at the module."""
+        return RemovableHandle(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after the module and its children are in
+        ``state_dict``, which it may change.
+        """
+        return RemovableHandle(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``
+        before ``load_state_dict`` reads the module's part of ``state_dict``, which it may change (rename keys, say).
+        """
+        return RemovableHandle(self._load_state_dict_pre_hooks, hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, incompatible_keys)`` after the module and its children are loaded; it may change the lists
+        of missing and unexpected keys, before ``strict`` looks at them.
+        """
+        return RemovableHandle(self._load_state_dict_post_hooks, hook)
+
+    # ------------------------------------------------------------------ state beside tensors
+
+    def get_extra_state(self) -> Any:
+        """What ``state_dict()`` holds beside tensors, under ``_extra_state``. Define it, and ``set_extra_state``, if any."""
+        raise RuntimeError("get_extra_state(): this module has none; define it together with set_extra_state()")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what ``get_extra_state()`` gave."""
+        raise RuntimeError("set_extra_state(): this module has none; define it together with get_extra_state()")
+
+    def _has_extra_state(self, method: str) -> bool:
+        return getattr(type(self), method) is not getattr(StateDictMixin, method)
+
+    # ------------------------------------------------------------------ writing and reading
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         """Write this module's own tensors, not its children's, into ``destination``."""
         for name, value in self._own_state().items():
             destination[prefix + name] = value if keep_vars else value.detach()
+        if self._has_extra_state("get_extra_state"):
+            destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> IncompatibleKeys:
         """Copy values from a state dict into the parameters and buffers of the same names.
 
-        Everything is compared before anything is changed, so a load that fails leaves the module as it was.
+        Everything is compared before anything is changed, so a load that fails leaves the module as it was (unless it has
+        post-hooks: they see it loaded).
 
         Parameters
         ----------
@@ -108,13 +175,17 @@ class StateDictMixin(ModuleTree):
         unexpected: list[str] = []
         errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None) or {}
-        # Copied: _load_from_state_dict may add to its part of it.
-        remaining: OrderedDict[str, Any] = OrderedDict(state_dict)
-        plan: list[tuple[StateDictMixin, str, Tensor]] = []
-        for prefix, module in self._prefixed_modules(""):
-            local_metadata = {**metadata.get(prefix[:-1], {}), "plan": plan}
-            own = OrderedDict((key, value) for key, value in remaining.items() if key.startswith(prefix))
-            module._load_from_state_dict(own, prefix, local_metadata, True, missing, unexpected, errors)
+        plan: list[tuple[StateDictMixin, str, Any]] = []
+        notes = (missing, unexpected, errors)
+        hooked = self._compare(OrderedDict(state_dict), "", metadata, plan, notes)
+        result = IncompatibleKeys(missing, unexpected)
+        if hooked and not errors:
+            self._carry_out(plan, assign)
+            plan = []
+            for module in hooked:
+                for hook in list(module._load_state_dict_post_hooks.values()):
+                    if hook(module, result) is not None:
+                        raise RuntimeError("load_state_dict post-hook must return None: change the lists it gets")
         if strict and unexpected:
             errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
         if strict and missing:
@@ -122,9 +193,31 @@ class StateDictMixin(ModuleTree):
         if errors:
             details = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{details}")
+        self._carry_out(plan, assign)
+        return result
+
+    def _compare(
+        self, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any], plan: list, notes: tuple
+    ) -> list[StateDictMixin]:
+        """Compare this module and those below it with ``state_dict``, which is this module's to change; returns those that
+        have post-hooks, children first.
+        """
+        local_metadata = {**metadata.get(prefix[:-1], {}), "plan": plan}
+        for hook in list(self._load_state_dict_pre_hooks.values()):
+            hook(self, state_dict, prefix, local_metadata, True, *notes)
+        self._load_from_state_dict(state_dict, prefix, local_metadata, True, *notes)
+        hooked = []
+        for name, child in self._modules.items():
+            if child is not None:
+                below = f"{prefix}{name}."
+                part = OrderedDict((key, value) for key, value in state_dict.items() if key.startswith(below))
+                hooked += child._compare(part, below, metadata, plan, notes)
+        return [*hooked, self] if self._load_state_dict_post_hooks else hooked
+
+    @staticmethod
+    def _carry_out(plan: list[tuple[StateDictMixin, str, Any]], assign: bool) -> None:
         for module, name, value in plan:
             module._place(name, value, assign)
-        return IncompatibleKeys(missing, unexpected)
 
     def _load_from_state_dict(
         self,
@@ -165,14 +258,24 @@ class StateDictMixin(ModuleTree):
                 )
                 continue
             local_metadata["plan"].append((self, name, given))
+        takes_extra, extra_key = self._has_extra_state("set_extra_state"), prefix + EXTRA_STATE
+        if takes_extra and extra_key in state_dict:
+            local_metadata["plan"].append((self, EXTRA_STATE, state_dict[extra_key]))
+        elif takes_extra and strict:
+            missing_keys.append(extra_key)
         if strict:
             for key in state_dict:
+                if not key.startswith(prefix) or (takes_extra and key == extra_key):
+                    continue
                 head, dot, _ = key[len(prefix) :].partition(".")
                 if (dot and head not in self._modules) or (not dot and head not in own):
                     unexpected_keys.append(key)
 
-    def _place(self, name: str, value: Tensor, assign: bool) -> None:
+    def _place(self, name: str, value: Any, assign: bool) -> None:
         """Give the parameter or buffer ``name`` the values of ``value``, or ``value`` itself."""
+        if name == EXTRA_STATE:
+            self.set_extra_state(value)
+            return
         current = self._own_state()[name]
         if not assign:
             with no_grad():
@@ -190,14 +293,6 @@ class StateDictMixin(ModuleTree):
             if buffer is not None and name not in self._non_persistent_buffers_set:
                 own[name] = buffer
         return own
-
-    def _prefixed_modules(self, prefix: str) -> list[tuple[str, StateDictMixin]]:
-        """``(prefix, module)`` for every place in the tree: a module under two names has two prefixes."""
-        found: list[tuple[str, StateDictMixin]] = [(prefix, self)]
-        for name, child in self._modules.items():
-            if child is not None:
-                found += child._prefixed_modules(f"{prefix}{name}.")
-        return found
 
 
 def _quoted(keys: list[str]) -> str:

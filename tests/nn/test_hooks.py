@@ -164,3 +164,44 @@ class TestFullBackward:
         with pytest.warns(UserWarning, match="module output should be a Tensor or a tuple of Tensors"):
             layer([1])
         assert seen == []
+
+
+class TestBackwardPre:
+    @pytest.mark.parametrize("with_hook", [True, False])
+    def test_order_and_replacement(self, with_hook):
+        """A pre-hook's replacement is what the backward hook and the gradients see."""
+        results = []
+        for m in (mc, torch):
+            layer, seen = m.nn.Linear(3, 2, dtype=m.float64), []
+            results.append(seen)
+            with m.no_grad():
+                layer.weight.copy_(m.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
+            layer.register_full_backward_pre_hook(lambda mod, g, seen=seen: seen.append(g[0].tolist()))
+            layer.register_full_backward_pre_hook(lambda mod, g: (g[0] * 2,))
+            handle = layer.register_full_backward_pre_hook(lambda mod, g: (g[0] + 1,), prepend=True)
+            if with_hook:
+                layer.register_full_backward_hook(
+                    lambda mod, gi, go, seen=seen: seen.append((gi[0].tolist(), go[0].tolist()))
+                )
+            x = m.tensor([[1.0, -1.0, 0.5]], dtype=m.float64).requires_grad_()
+            layer(x).backward(m.tensor([[1.0, 10.0]], dtype=m.float64))
+            handle.remove()
+            layer(x).backward(m.tensor([[1.0, 10.0]], dtype=m.float64))
+            seen.append((x.grad.tolist(), layer.weight.grad.tolist()))
+        assert results[0] == results[1]
+
+    def test_without_a_gradient_of_the_input(self):
+        layer, seen = nn.Linear(3, 2), []
+        layer.register_full_backward_pre_hook(lambda mod, g: seen.append(g[0].tolist()))
+        layer(mc.ones(1, 3)).backward(mc.tensor([[1.0, 2.0]]))
+        assert seen == [[[1, 2]]]
+
+    def test_a_wrong_number(self):
+        layer = nn.Linear(3, 2)
+        layer.register_full_backward_pre_hook(lambda mod, g: (g[0], g[0]))
+        with pytest.raises(RuntimeError, match="invalid number of grad_output, got 2, but expected 1"):
+            layer(mc.ones(1, 3)).sum().backward()
+
+    def test_the_old_kind_is_refused(self):
+        with pytest.raises(NotImplementedError, match="register_full_backward_hook"):
+            nn.Linear(1, 1).register_backward_hook(print)

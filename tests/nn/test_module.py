@@ -76,6 +76,30 @@ class TestTree:
         with pytest.raises(AttributeError, match=message):
             getattr(network(mc.nn), method)(path)
 
+    @pytest.mark.parametrize(
+        ("target", "value", "strict"),
+        [
+            ("", "ReLU", False), ("first", 3, False), ("nothing", "ReLU", False), ("new", "ReLU", False),
+            ("new", "ReLU", True), ("no.way", "ReLU", False), ("first.weight.x", "ReLU", False),
+            ("blocks.1.0", "ReLU", True), ("blocks.1.0", "ReLU", False),
+        ],
+    )  # fmt: skip
+    def test_set_submodule(self, target, value, strict):
+        results = []
+        for m in (mc, torch):
+            net = network(m.nn)
+            try:
+                net.set_submodule(target, getattr(m.nn, value)() if isinstance(value, str) else value, strict)
+            except (ValueError, AttributeError) as error:
+                results.append((type(error), str(error)))
+            else:
+                results.append(repr(net))
+        assert results[0] == results[1]
+
+    def test_modules_as_often_as_they_are_there(self):
+        ours, theirs = network(mc.nn), network(torch.nn)
+        assert len(list(ours.modules(remove_duplicate=False))) == len(list(theirs.modules(remove_duplicate=False)))
+
 
 class TestAttributes:
     def test_a_name_belongs_to_one_kind_at_a_time(self):
@@ -274,6 +298,27 @@ class TestConversion:
             layer.to(dtpye=mc.float64)
         with pytest.raises(NotImplementedError, match="leave it out"):
             layer.to(memory_format="channels_last")
+
+    @pytest.mark.parametrize(
+        ("call", "match"),
+        [
+            (lambda net: net.half(), r"float\(\) and double\(\)"),
+            (lambda net: net.bfloat16(), r"float\(\) and double\(\)"),
+            (lambda net: net.share_memory(), r"state_dict\(\)"),
+            (lambda net: net.compile(), r"minicnn.compile\(model\)"),
+        ],
+    )
+    def test_what_is_not_there(self, call, match):
+        with pytest.raises(NotImplementedError, match=match):
+            call(nn.Linear(1, 1))
+
+    def test_to_empty(self):
+        net = nn.Sequential(nn.BatchNorm1d(3))
+        weight = net[0].weight
+        assert net.to_empty(device="cpu", recurse=False) is net
+        assert net.to_empty(device="cpu") is net
+        assert net[0].weight is weight
+        assert (weight.shape, weight.requires_grad, net[0].running_mean.shape) == ((3,), True, (3,))
 
 
 class TestCopies:

@@ -144,3 +144,129 @@ class TestLoad:
         model = nn.Sequential(Renamed())
         model.load_state_dict({"0.old": mc.ones(2)})
         assert model[0].new.tolist() == [1, 1]
+
+
+class TestHooks:
+    def test_order_and_arguments(self):
+        """What each hook sees, and when, under both frameworks."""
+
+        def watch(module, name, log):
+            module.register_state_dict_pre_hook(
+                lambda module, prefix, keep_vars: log.append(("save", name, prefix, keep_vars))
+            )
+            module.register_state_dict_post_hook(
+                lambda module, state, prefix, metadata: log.append(
+                    ("saved", name, prefix, list(state), metadata["version"])
+                )
+            )
+            module.register_load_state_dict_pre_hook(
+                lambda module, state, prefix, metadata, strict, missing, unexpected, errors: log.append(
+                    ("load", name, prefix, list(state), strict)
+                )
+            )
+            module.register_load_state_dict_post_hook(
+                lambda module, keys: log.append(("loaded", name, [*keys.missing_keys], [*keys.unexpected_keys]))
+            )
+
+        logs = []
+        for m in (mc, torch):
+            logs.append([])
+            model = m.nn.Sequential(m.nn.Linear(2, 2), m.nn.Sequential(m.nn.Linear(2, 2)))
+            for name, module in model.named_modules():
+                watch(module, name, logs[-1])
+            state = model.state_dict(prefix="", keep_vars=True)
+            state.pop("0.bias")
+            state["1.0.other"] = m.ones(1)
+            model.load_state_dict(state, strict=False)
+        ours, theirs = logs
+        assert [entry for entry in ours if entry[0] != "loaded"] == [entry for entry in theirs if entry[0] != "loaded"]
+        # torch loads as it goes, so an early hook there has not seen the keys of later modules; here all are compared first.
+        assert [entry[1] for entry in ours if entry[0] == "loaded"] == [e[1] for e in theirs if e[0] == "loaded"]
+        assert ours[-1] == theirs[-1] == ("loaded", "", ["0.bias"], ["1.0.other"])
+
+    def test_renaming(self):
+        layer = nn.Linear(2, 2)
+
+        def rename(module, state, prefix, *rest):
+            state[prefix + "weight"] = state.pop(prefix + "kernel")
+
+        model = nn.Sequential(layer)
+        layer.register_load_state_dict_pre_hook(rename)
+        layer.register_state_dict_post_hook(
+            lambda module, state, prefix, metadata: state.update({prefix + "kernel": state.pop(prefix + "weight")})
+        )
+        state = {name: value.clone() for name, value in model.state_dict().items()}
+        assert list(state) == ["0.bias", "0.kernel"]
+        with mc.no_grad():
+            layer.weight.zero_()
+        model.load_state_dict(state)
+        np.testing.assert_array_equal(layer.weight.detach().numpy(), state["0.kernel"].numpy())
+
+    def test_a_post_hook_may_forgive(self):
+        layer, loaded = nn.Linear(2, 2), []
+
+        def forgive(module, keys):
+            loaded.append(module.weight.detach().clone())
+            keys.missing_keys.clear()
+
+        handle = layer.register_load_state_dict_post_hook(forgive)
+        layer.load_state_dict({"weight": mc.ones(2, 2)})
+        assert loaded[0].tolist() == [[1, 1], [1, 1]]
+        handle.remove()
+        with pytest.raises(RuntimeError, match="Missing key"):
+            layer.load_state_dict({"weight": mc.ones(2, 2)})
+
+    def test_hooks_return_nothing(self):
+        layer = nn.Linear(2, 2)
+        with (
+            layer.register_state_dict_post_hook(lambda *args: 3),
+            pytest.raises(RuntimeError, match="must return None"),
+        ):
+            layer.state_dict()
+        layer.register_load_state_dict_post_hook(lambda *args: 3)
+        with pytest.raises(RuntimeError, match="must return None"):
+            layer.load_state_dict(layer.state_dict())
+
+
+class TestExtraState:
+    @staticmethod
+    def counter(m):
+        class Counter(m.nn.Module):
+            count = 0
+
+            def get_extra_state(self):
+                return {"count": self.count}
+
+            def set_extra_state(self, state):
+                self.count = state["count"]
+
+        return Counter()
+
+    def test_is_saved_and_loaded(self):
+        for m in (mc, torch):
+            model = m.nn.Sequential(m.nn.Linear(1, 1), self.counter(m))
+            model[1].count = 7
+            state = model.state_dict()
+            assert list(state) == ["0.weight", "0.bias", "1._extra_state"]
+            other = m.nn.Sequential(m.nn.Linear(1, 1), self.counter(m))
+            other.load_state_dict(state)
+            assert other[1].count == 7
+            del state["1._extra_state"]
+            with pytest.raises(RuntimeError, match=r"Missing key.*_extra_state"):
+                other.load_state_dict(state)
+            with pytest.raises(RuntimeError, match=r"Unexpected key.*_extra_state"):
+                m.nn.Linear(1, 1).load_state_dict({**m.nn.Linear(1, 1).state_dict(), "_extra_state": 3})
+
+    def test_without(self):
+        with pytest.raises(RuntimeError, match="has none"):
+            nn.Linear(1, 1).get_extra_state()
+        with pytest.raises(RuntimeError, match="has none"):
+            nn.Linear(1, 1).set_extra_state(1)
+
+
+def test_positional_arguments_are_deprecated():
+    for m in (mc, torch):
+        destination = OrderedDict()
+        with pytest.warns(FutureWarning):
+            assert m.nn.Linear(1, 1).state_dict(destination, "p.") is destination
+        assert list(destination) == ["p.weight", "p.bias"]
