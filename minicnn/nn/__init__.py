@@ -33,8 +33,22 @@ from minicnn.nn.activation import (
 from minicnn.nn.attention import MultiheadAttention
 from minicnn.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from minicnn.nn.container import ModuleDict, ModuleList, Sequential
-from minicnn.nn.conv import Conv2d
+from minicnn.nn.conv import Conv1d, Conv2d, Conv3d
+from minicnn.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minicnn.nn.dropout import Dropout
+from minicnn.nn.fold import Fold, Unfold
+from minicnn.nn.lazy import UninitializedBuffer, UninitializedParameter
+from minicnn.nn.lazy_layers import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+    LazyLinear,
+)
 from minicnn.nn.linear import Flatten, Identity, Linear
 from minicnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
 from minicnn.nn.module import Module
@@ -80,10 +94,16 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "Fold",
     "GRUCell",
     "Hardshrink",
     "Hardsigmoid",
@@ -91,6 +111,15 @@ __all__ = [
     "Hardtanh",
     "Identity",
     "LSTMCell",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -130,6 +159,9 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Unfold",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from minicnn.autograd import RemovableHandle, Tensor, no_grad
+from minicnn.nn.lazy import UninitializedTensorMixin, is_lazy
 from minicnn.nn.parameter import Parameter
 from minicnn.nn.tree import ModuleTree
 
@@ -249,6 +250,15 @@ class StateDictMixin(ModuleTree):
                     f"{type(given)}: wrap arrays with from_numpy"
                 )
                 continue
+            if is_lazy(value) or is_lazy(given):
+                if not is_lazy(value):
+                    error_msgs.append(
+                        f"{key} is uninitialized in the checkpoint, and has the shape {value.shape} in the current model: "
+                        "call the lazy module once before you save it."
+                    )
+                elif not is_lazy(given):  # takes the shape that comes
+                    local_metadata["plan"].append((self, name, given))
+                continue
             if value.ndim == 0 and tuple(given.shape) == (1,):
                 given = given.reshape(())  # PyTorch 0.3 saved scalars with one dimension
             if given.shape != value.shape:
@@ -279,6 +289,8 @@ class StateDictMixin(ModuleTree):
         current = self._own_state()[name]
         if not assign:
             with no_grad():
+                if isinstance(current, UninitializedTensorMixin):
+                    current.materialize(value.shape)
                 current.copy_(value)
         elif isinstance(current, Parameter):
             given = value if isinstance(value, Parameter) else Parameter(value, requires_grad=current.requires_grad)
