@@ -98,7 +98,6 @@ def test_one_can_tell_what_is_missing():
         lambda p: p + 1,
         lambda p: p.numel(),
         lambda p: mc.nn.init.ones_(p),
-        lambda p: mc.optim.SGD([p], lr=0.1).step(),
         lambda p: mc.nn.functional.linear(mc.ones(2), p),
     ):
         with pytest.raises((ValueError, RuntimeError), match="uninitialized parameter"):
@@ -149,12 +148,16 @@ def test_errors():
         mc.nn.LazyConv2d(3, 2, groups=2)
 
 
-def test_in_a_model_with_an_optimizer():
+@pytest.mark.parametrize("early", [False, True])
+def test_in_a_model_with_an_optimizer(early):
+    """An optimizer made before the first call holds the same parameters, as in torch."""
     model = mc.nn.Sequential(
         mc.nn.LazyConv2d(4, 3), mc.nn.LazyBatchNorm2d(), mc.nn.ReLU(), mc.nn.Flatten(), mc.nn.LazyLinear(2)
     )
-    model(mc.zeros(2, 1, 6, 6))
     optimizer = mc.optim.SGD(model.parameters(), lr=0.1)
+    model(mc.zeros(2, 1, 6, 6))
+    if not early:
+        optimizer = mc.optim.SGD(model.parameters(), lr=0.1)
     before = [p.detach().clone() for p in model.parameters()]
     model(mc.randn(2, 1, 6, 6)).square().mean().backward()
     optimizer.step()
