@@ -1,10 +1,11 @@
 """Optimizers and learning-rate schedules: ``import minicnn.optim as optim``, with torch's names.
 
 Start at ``optimizer.py`` and ``sgd.py``; ``elementwise.py`` is what most of the other rules share, ``arena.py`` is where
-their state lies. ``lr_scheduler`` changes their rate in time.
+their state lies. ``lr_scheduler`` changes their rate in time, ``swa_utils`` averages what they
+arrive at.
 """
 
-from minicnn.optim import lr_scheduler
+from minicnn.optim import lr_scheduler, swa_utils
 from minicnn.optim.adadelta import Adadelta
 from minicnn.optim.adafactor import Adafactor
 from minicnn.optim.adagrad import Adagrad
@@ -38,4 +39,5 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "lr_scheduler",
+    "swa_utils",
 ]
