@@ -8,8 +8,10 @@ the one that ``manual_seed`` seeds.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
@@ -56,7 +58,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     1.0
     """
     if nonlinearity in _LINEAR:
-        return 1.0
+        return 1
     if nonlinearity in _GAINS:
         return _GAINS[nonlinearity]
     if nonlinearity == "leaky_relu":
@@ -213,11 +215,15 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
-    if mode not in ("fan_in", "fan_out"):
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
+    """The fan that ``mode`` names, in capitals or not."""
+    if mode.lower() not in ("fan_in", "fan_out"):
         raise ValueError(f"Mode {mode!r} not supported, please use one of 'fan_in', 'fan_out'")
-    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
+    return _calculate_fan_in_and_fan_out(tensor)[mode.lower() == "fan_out"]
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
 
 
 def trunc_normal_(
@@ -232,16 +238,18 @@ def trunc_normal_(
 
     Raises
     ------
-    ValueError : ``a`` is not below ``b``.
+    ValueError : ``a`` is above ``b``.
     """
-    if not a < b:
-        raise ValueError(f"a should be below b, got a={a}, b={b}")
+    if not a <= b:
+        raise ValueError(f"a should not be above b, got a={a}, b={b}")
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
+    if a == b:
+        return constant_(tensor, a)
     source = generator or random.default_generator
     values = np.empty(tensor.numel())
     missing = np.arange(tensor.numel())
@@ -307,3 +315,31 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 def _assign(tensor: Tensor, values: np.ndarray) -> Tensor:
     with no_grad():
         return tensor.copy_(Tensor(values))
+
+
+def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function under its old name, without the underscore at the end."""
+    new = function.__name__
+    old = new[:-1]
+
+    @functools.wraps(function)
+    def under_the_old_name(*args: object, **kwargs: object) -> Tensor:
+        warnings.warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    under_the_old_name.__name__ = under_the_old_name.__qualname__ = old
+    under_the_old_name.__doc__ = f"The former name of ``{new}``; warns."
+    return under_the_old_name
+
+
+uniform = _deprecated(uniform_)
+normal = _deprecated(normal_)
+constant = _deprecated(constant_)
+eye = _deprecated(eye_)
+dirac = _deprecated(dirac_)
+xavier_uniform = _deprecated(xavier_uniform_)
+xavier_normal = _deprecated(xavier_normal_)
+kaiming_uniform = _deprecated(kaiming_uniform_)
+kaiming_normal = _deprecated(kaiming_normal_)
+orthogonal = _deprecated(orthogonal_)
+sparse = _deprecated(sparse_)

@@ -113,8 +113,9 @@ def test_truncation_bounds():
     with pytest.warns(UserWarning, match="more than 2 std"):
         far = init.trunc_normal_(mc.empty(1000), mean=0.0, std=1.0, a=5.0, b=6.0)
     assert far.numpy().min() >= 5
-    with pytest.raises(ValueError, match="a should be below b"):
-        init.trunc_normal_(mc.empty(1), a=1.0, b=1.0)
+    assert init.trunc_normal_(mc.empty(2), a=1.0, b=1.0).tolist() == [1, 1]
+    with pytest.raises(ValueError, match="a should not be above b"):
+        init.trunc_normal_(mc.empty(1), a=1.0, b=0.5)
 
 
 @pytest.mark.parametrize("shape", [(5, 8), (8, 5), (4, 3, 2, 2), (6, 6)])
@@ -184,3 +185,22 @@ def test_empty_tensors_are_left_alone():
     with pytest.warns(UserWarning, match="no-op"):
         init.kaiming_normal_(mc.empty(0, 3))
     assert init.orthogonal_(mc.empty(0, 3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 5), (3, 4, 5, 2), (3, 4, 5, 2, 2)])
+def test_fans(shape):
+    """A unit's inputs and outputs, for linear layers and convolutions in one, two and three dimensions."""
+    ours, theirs = mc.empty(*shape), torch.empty(*shape)
+    assert init._calculate_fan_in_and_fan_out(ours) == torch.nn.init._calculate_fan_in_and_fan_out(theirs)
+    for mode in ("fan_in", "FAN_OUT"):
+        assert init._calculate_correct_fan(ours, mode) == torch.nn.init._calculate_correct_fan(theirs, mode)
+
+
+@pytest.mark.parametrize("name", [n for n in dir(torch.nn.init) if hasattr(torch.nn.init, f"{n}_") and n.islower()])
+def test_names_without_an_underscore_warn(name):
+    for library in (mc, torch):
+        tensor = library.zeros(3, 3, 3) if name == "dirac" else library.zeros(3, 3)
+        with pytest.warns(FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`"):
+            result = getattr(library.nn.init, name)(tensor, *([0.5] if name in ("sparse", "constant") else []))
+        assert result is tensor
+        assert name == "dirac" or tensor.abs().sum() > 0
