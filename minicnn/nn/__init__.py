@@ -31,12 +31,13 @@ from minicnn.nn.activation import (
     Threshold,
 )
 from minicnn.nn.attention import MultiheadAttention
-from minicnn.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from minicnn.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
 from minicnn.nn.container import ModuleDict, ModuleList, Sequential
 from minicnn.nn.conv import Conv1d, Conv2d, Conv3d
 from minicnn.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minicnn.nn.dropout import Dropout
 from minicnn.nn.fold import Fold, Unfold
+from minicnn.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from minicnn.nn.lazy import UninitializedBuffer, UninitializedParameter
 from minicnn.nn.lazy_layers import (
     LazyBatchNorm1d,
@@ -52,6 +53,13 @@ from minicnn.nn.lazy_layers import (
 from minicnn.nn.linear import Flatten, Identity, Linear
 from minicnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
 from minicnn.nn.module import Module
+from minicnn.nn.normalization import (
+    CrossMapLRN2d,
+    GroupNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from minicnn.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -87,6 +95,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
     "Buffer",
     "CircularPad1d",
     "CircularPad2d",
@@ -101,16 +110,22 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "CrossEntropyLoss",
+    "CrossMapLRN2d",
     "Dropout",
     "Flatten",
     "Fold",
     "GRUCell",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "LSTMCell",
+    "LayerNorm",
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyConv1d",
@@ -122,6 +137,7 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -136,6 +152,7 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "RMSNorm",
     "RNNBase",
     "RNNCell",
     "RReLU",
@@ -156,6 +173,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

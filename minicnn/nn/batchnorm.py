@@ -17,7 +17,9 @@ from minicnn.nn.parameter import Parameter
 from minicnn.ops import empty, ones, tensor, zeros
 
 
-class _BatchNorm(Module):
+class _NormBase(Module):
+    """Scale, shift and running statistics, one of each a channel; what batch and instance normalisation share."""
+
     _version = 2  # 2 added num_batches_tracked
 
     running_mean: Tensor | None
@@ -66,6 +68,23 @@ class _BatchNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
+        key = prefix + "num_batches_tracked"
+        if local_metadata.get("version", 1) < 2 and self.num_batches_tracked is not None and key not in state_dict:
+            # Written before the counter was there, or by something that has none (many published weights): keep ours.
+            state_dict[key] = self.num_batches_tracked.clone()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_NormBase):
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``input``; in training mode also move the running statistics."""
         self._check_input_dim(input)
@@ -89,21 +108,6 @@ class _BatchNorm(Module):
 
     def _check_input_dim(self, input: Tensor) -> None:
         raise NotImplementedError
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
-    ) -> None:
-        key = prefix + "num_batches_tracked"
-        if local_metadata.get("version", 1) < 2 and self.num_batches_tracked is not None and key not in state_dict:
-            # Written before the counter was there, or by something that has none (many published weights): keep ours.
-            state_dict[key] = self.num_batches_tracked.clone()
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )
 
 
 class BatchNorm1d(_BatchNorm):
@@ -161,3 +165,33 @@ class BatchNorm2d(_BatchNorm):
                 f"expected 4D input (n, c, h, w), got {input.ndim}D input of shape {tuple(input.shape)}; "
                 "x.unsqueeze(0) makes a batch of one image"
             )
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of volumes (n, c, depth, h, w). See ``BatchNorm2d`` for the arguments.
+
+    >>> import minicnn as mc
+    >>> mc.nn.BatchNorm3d(2)(mc.randn(4, 2, 3, 3, 3)).shape
+    minicnn.Size([4, 2, 3, 3, 3])
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim != 5:
+            raise ValueError(
+                f"expected 5D input (n, c, depth, h, w), got {input.ndim}D input of shape {tuple(input.shape)}"
+            )
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over the batches of several machines: not there, since training on several machines is not.
+
+    Raises
+    ------
+    NotImplementedError : always; on one machine ``BatchNorm1d`` to ``BatchNorm3d`` compute the same.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(
+            "SyncBatchNorm: there is no training on several machines; BatchNorm1d, BatchNorm2d and BatchNorm3d compute "
+            "the same on one"
+        )

@@ -43,6 +43,8 @@ from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transp
 from ..ops.dropout import dropout
 from ..ops.elementwise import sigmoid, tanh
 from ..ops.fold import fold, unfold
+from ..ops.group_norm import group_norm, instance_norm, local_response_norm
+from ..ops.layer_norm import layer_norm, rms_norm
 from ..ops.loss import cross_entropy, mse_loss, nll_loss
 from ..ops.matmul import linear
 from ..ops.multi_head_attention import multi_head_attention_forward
@@ -69,15 +71,19 @@ __all__ = [
     "fold",
     "gelu",
     "glu",
+    "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hardtanh_",
+    "instance_norm",
+    "layer_norm",
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "max_pool2d",
@@ -90,6 +96,7 @@ __all__ = [
     "relu",
     "relu6",
     "relu_",
+    "rms_norm",
     "rrelu",
     "rrelu_",
     "scaled_dot_product_attention",

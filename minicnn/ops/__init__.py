@@ -59,6 +59,7 @@ from .creation import (
 )
 from .dropout import dropout
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
+from .group_norm import group_norm
 from .inplace import fill
 from .joining import (
     block_diag,
@@ -80,6 +81,7 @@ from .joining import (
     vsplit,
     vstack,
 )
+from .layer_norm import layer_norm, rms_norm
 from .matmul import matmul
 from .promotion import result_type
 from .rearrange import (
@@ -181,9 +183,11 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "group_norm",
     "hardshrink",
     "hsplit",
     "hstack",
+    "layer_norm",
     "linspace",
     "log_softmax",
     "matmul",
@@ -213,6 +217,7 @@ __all__ = [
     "repeat_interleave",
     "reshape",
     "result_type",
+    "rms_norm",
     "roll",
     "rot90",
     "row_stack",

@@ -128,6 +128,8 @@ def batch_norm(
     require_same_dtype(
         "batch_norm", input=input, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
     )
+    if input.ndim == 1 and not input.numel():
+        return input.clone()  # as in torch, an empty vector needs no channels
     shapes = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     parameters = {name: None if t is None else tuple(t.shape) for name, t in shapes.items()}
     geometry.check_batch_norm(tuple(input.shape), parameters, training)

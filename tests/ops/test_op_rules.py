@@ -102,6 +102,8 @@ CALLS = {
     "AvgPool2d": lambda: F.avg_pool2d(leaf(2, 3, 4, 4), 2),
     "BatchNormTrain": lambda: F.batch_norm(leaf(4, 3, 2, 2), mc.zeros(3).double(), None, leaf(3), leaf(3), True),
     "BatchNormEval": lambda: F.batch_norm(leaf(4, 3), mc.zeros(3).double(), mc.ones(3).double(), leaf(3), leaf(3)),
+    "LayerNorm": lambda: F.layer_norm(leaf(4, 3), (3,), leaf(3), leaf(3)) + F.rms_norm(leaf(4, 3), (3,), leaf(3)),
+    "GroupNorm": lambda: F.group_norm(leaf(2, 4, 3), 2, leaf(4), leaf(4)) + F.instance_norm(leaf(2, 4, 3)),
     "Dropout": lambda: F.dropout(leaf(50), 0.5),
     "WeightedNLL": lambda: F.cross_entropy(leaf(2, 3), mc.tensor([0, 2])) + F.nll_loss(leaf(2, 3), mc.tensor([0, 2])),
 }

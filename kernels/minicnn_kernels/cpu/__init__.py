@@ -20,7 +20,9 @@ from .fused import (
     relu_dropout_backward_input,
     relu_dropout_forward,
 )
+from .group_norm import group_norm_backward, group_norm_forward
 from .im2col import col2im, im2col
+from .layer_norm import layer_norm_backward, layer_norm_forward
 from .matmul import matmul, prepare_matmul
 from .norm import batch_norm_backward_eval, batch_norm_backward_train, batch_norm_forward_eval, batch_norm_forward_train
 from .optim import adam_update, sgd_update
@@ -81,7 +83,11 @@ __all__ = [
     "erf_forward",
     "erfc_forward",
     "erfinv_forward",
+    "group_norm_backward",
+    "group_norm_forward",
     "im2col",
+    "layer_norm_backward",
+    "layer_norm_forward",
     "lgamma_forward",
     "linear_relu_forward",
     "matmul",
