@@ -51,6 +51,7 @@ from ..ops.multi_head_attention import multi_head_attention_forward
 from ..ops.norm import batch_norm
 from ..ops.padding import pad
 from ..ops.pooling import avg_pool2d, max_pool2d
+from ..ops.searching import one_hot
 from ..ops.softmax import gumbel_softmax, log_softmax, softmax, softmin
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "mse_loss",
     "multi_head_attention_forward",
     "nll_loss",
+    "one_hot",
     "pad",
     "prelu",
     "relu",

@@ -8,6 +8,10 @@ views.py            narrow, diagonal, windows, movedim, ...
 joining.py          cat, stack; split, unbind, ...
 rearrange.py        flip, roll, repeat, tril, diag, meshgrid, ...
 indexing.py         x[index]
+gathering.py        gather, scatter, index_add, ...
+masking.py          masked_fill, masked_select, ...
+sorting.py          sort, topk, median, unique, ...
+searching.py        nonzero, searchsorted, bincount, ...
 inplace.py          add_, copy_, x[index] = value, ...
 filling.py          uniform_, normal_, bernoulli_, ...
 matmul.py           matrix products, the linear layer
@@ -59,6 +63,21 @@ from .creation import (
 )
 from .dropout import dropout
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
+from .gathering import (
+    gather,
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    index_reduce,
+    index_select,
+    put,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+    take,
+    take_along_dim,
+)
 from .group_norm import group_norm
 from .inplace import fill
 from .joining import (
@@ -82,6 +101,11 @@ from .joining import (
     vstack,
 )
 from .layer_norm import layer_norm, rms_norm
+from .masking import (
+    masked_fill,
+    masked_scatter,
+    masked_select,
+)
 from .matmul import matmul
 from .promotion import result_type
 from .rearrange import (
@@ -105,8 +129,29 @@ from .rearrange import (
     vander,
 )
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, std, sum, var
+from .searching import (
+    argwhere,
+    bincount,
+    bucketize,
+    histc,
+    isin,
+    nonzero,
+    searchsorted,
+)
 from .shape import clone, flatten, permute, reshape, squeeze, t, transpose, unsqueeze
 from .softmax import log_softmax, softmax
+from .sorting import (
+    argsort,
+    kthvalue,
+    median,
+    mode,
+    msort,
+    nanmedian,
+    sort,
+    topk,
+    unique,
+    unique_consecutive,
+)
 from .views import (
     adjoint,
     as_strided,
@@ -144,15 +189,19 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argsort",
+    "argwhere",
     "as_strided",
     "as_tensor",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "bincount",
     "block_diag",
     "broadcast_shapes",
     "broadcast_tensors",
     "broadcast_to",
+    "bucketize",
     "cartesian_prod",
     "cat",
     "celu",
@@ -183,27 +232,46 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "gather",
     "group_norm",
     "hardshrink",
+    "histc",
     "hsplit",
     "hstack",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_put",
+    "index_reduce",
+    "index_select",
+    "isin",
+    "kthvalue",
     "layer_norm",
     "linspace",
     "log_softmax",
+    "masked_fill",
+    "masked_scatter",
+    "masked_select",
     "matmul",
     "max",
     "mean",
+    "median",
     "meshgrid",
     "min",
+    "mode",
     "moveaxis",
     "movedim",
+    "msort",
+    "nanmedian",
     "narrow",
     "narrow_copy",
+    "nonzero",
     "ones",
     "ones_like",
     "permute",
     "permute_copy",
     "prelu",
+    "put",
     "rand",
     "rand_like",
     "randint",
@@ -223,11 +291,16 @@ __all__ = [
     "row_stack",
     "rrelu",
     "rrelu_",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "searchsorted",
     "select",
     "select_copy",
     "selu",
     "selu_",
     "softmax",
+    "sort",
     "split",
     "split_with_sizes",
     "squeeze",
@@ -238,11 +311,14 @@ __all__ = [
     "swapaxes",
     "swapdims",
     "t",
+    "take",
+    "take_along_dim",
     "tensor",
     "tensor_split",
     "threshold",
     "threshold_",
     "tile",
+    "topk",
     "transpose",
     "transpose_copy",
     "tril",
@@ -251,6 +327,8 @@ __all__ = [
     "triu_indices",
     "unbind",
     "unflatten",
+    "unique",
+    "unique_consecutive",
     "unsqueeze",
     "unsqueeze_copy",
     "vander",

@@ -45,8 +45,27 @@ class Gather(Op):
     @staticmethod
     def backward(ctx, grad_out):
         grad = workspace.zeros(ctx.shape, grad_out.dtype)
-        np.add.at(grad, ctx.saved, grad_out)
+        add_at(grad, ctx.saved, grad_out)
         return grad, *[None] * len(ctx.saved)
+
+
+class TakeAlong(Op):
+    # y[i, j] = x[i, index[i, j]] along a dimension; what is taken twice gets both gradients
+    @staticmethod
+    def forward(ctx, x, index, *, dim, unique=False):
+        ctx.shape, ctx.dim, ctx.unique = x.shape, dim, unique
+        ctx.save(index)
+        return np.take_along_axis(x[covered(index.shape, dim)], index, dim)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (index,) = ctx.saved
+        grad = workspace.zeros(ctx.shape, grad_out.dtype)
+        if ctx.unique:
+            np.put_along_axis(grad[covered(index.shape, ctx.dim)], index, grad_out, ctx.dim)
+        else:
+            combine_along(np.add, grad, index, grad_out, ctx.dim)
+        return grad, None
 
 
 class SetItem(Op):
@@ -72,6 +91,54 @@ class SetItem(Op):
             extra = ctx.value_ndim - grad_value.ndim
             grad_value = grad_value.reshape((1,) * extra + grad_value.shape)
         return grad_x, grad_value, *[None] * len(index)
+
+
+def covered(shape: tuple[int, ...], dim: int) -> tuple[slice, ...]:
+    """The part of an array that an index of this shape speaks of: all along ``dim``, so many elsewhere."""
+    return tuple(slice(None) if d == dim else slice(n) for d, n in enumerate(shape))
+
+
+def combine_along(ufunc: np.ufunc, out: np.ndarray, index: np.ndarray, values: np.ndarray, dim: int) -> None:
+    """``out[i, index[i, j]] = ufunc(that, values[i, j])`` along ``dim``, one after the other."""
+    assert out.flags.c_contiguous
+    flat = out.reshape(-1)
+    steps = np.cumprod([1, *out.shape[:0:-1]])[::-1]
+    places = np.zeros(index.shape, np.int64)
+    for d, n in enumerate(index.shape):
+        along = index if d == dim else np.arange(n).reshape(-1, *(1,) * (index.ndim - d - 1))
+        places += along * steps[d]
+    ufunc.at(flat, places.reshape(-1), np.broadcast_to(values, index.shape).reshape(-1))
+
+
+def add_at(out: np.ndarray, index: tuple, values: np.ndarray) -> None:
+    """``out[index] += values``, where elements named several times get all their values."""
+    arrays = [(axis, part) for axis, part in enumerate(index) if isinstance(part, np.ndarray)]
+    axis, part = arrays[0]
+    if len(arrays) > 1:
+        np.add.at(out, index, values)
+    elif part.dtype == bool:
+        out[index] += values
+    else:
+        lead, rest = out.shape[:axis], out.shape[axis + 1 :]
+        rows = np.broadcast_to(values, (*lead, *part.shape, *rest)).reshape(*lead, part.size, *rest)
+        add_rows(out, part.reshape(-1), rows, axis)
+
+
+def add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray, dim: int = 0) -> None:
+    """``out[index[i]] += rows[i]`` along ``dim``, where rows of one index add up first (in their order).
+
+    (``np.add.at`` is right too, and many times slower on rows.)
+    """
+    if not index.size or not rows.size:
+        return
+    index = np.where(index < 0, index + out.shape[dim], index)
+    order = np.argsort(index, kind="stable")
+    ordered = index[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    rows = np.moveaxis(rows, dim, 0)[order]
+    if len(starts) < len(index):
+        rows = np.add.reduceat(rows, starts, axis=0, dtype=out.dtype)
+    np.moveaxis(out, dim, 0)[ordered[starts]] += rows
 
 
 def write(array: np.ndarray, basic: tuple, index: tuple, value: Any) -> None:

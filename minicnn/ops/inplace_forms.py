@@ -11,7 +11,7 @@ from typing import Any
 
 from ..autograd import Tensor, is_grad_enabled, tracing
 from ..autograd.views import memory_stand_in
-from . import rearrange, shape, views
+from . import gathering, masking, rearrange, shape, views
 from .inplace import in_place_form
 
 
@@ -39,7 +39,21 @@ def _reshaped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return operate
 
 
-_WRITTEN = (rearrange.tril, rearrange.triu)
+_WRITTEN = (
+    rearrange.tril,
+    rearrange.triu,
+    gathering.scatter,
+    gathering.scatter_add,
+    gathering.scatter_reduce,
+    gathering.index_add,
+    gathering.index_copy,
+    gathering.index_fill,
+    gathering.index_reduce,
+    gathering.index_put,
+    gathering.put,
+    masking.masked_fill,
+    masking.masked_scatter,
+)
 _RESHAPED = (
     shape.squeeze,
     shape.unsqueeze,

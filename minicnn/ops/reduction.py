@@ -14,6 +14,7 @@ import numpy as np
 from ..autograd import Op, Tensor
 from ..dtypes import DType
 from .elementwise import maximum, minimum
+from .indexing import TakeAlong
 from .promotion import cast, require_floating
 
 Dim: TypeAlias = int | tuple[int, ...] | None
@@ -141,22 +142,6 @@ class Extremum(Op):
         return _spread(grad_out, x.shape, ctx.dims) * share.astype(x.dtype, copy=False)
 
 
-class TakeAlong(Op):
-    # y = x at one index along a dimension; the gradient goes to that element alone
-    @staticmethod
-    def forward(ctx, x, indices, *, dim):
-        ctx.dim, ctx.shape = dim, x.shape
-        ctx.save(indices)
-        return np.take_along_axis(x, indices, axis=dim)
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        (indices,) = ctx.saved
-        grad = np.zeros(ctx.shape, grad_out.dtype)
-        np.put_along_axis(grad, indices, grad_out, axis=ctx.dim)
-        return grad, None
-
-
 # ---- the public functions
 
 
@@ -251,6 +236,7 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     >>> x.max(dim=1).indices
     tensor([1, 0])
     """
+    _require_tensor(input)
     if isinstance(dim, Tensor):
         return maximum(input, dim)
     return _max_or_min(input, dim, keepdim, largest=True)
@@ -258,6 +244,7 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
 
 def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The smallest element; the same forms as :func:`max`."""
+    _require_tensor(input)
     if isinstance(dim, Tensor):
         return minimum(input, dim)
     return _max_or_min(input, dim, keepdim, largest=False)
@@ -308,6 +295,11 @@ def _spread_of(
     return op.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim, correction=correction)
 
 
+def _require_tensor(input: Any) -> None:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"input: expected a Tensor, got {type(input).__name__}")
+
+
 def _max_or_min(input: Tensor, dim: int | None, keepdim: bool, largest: bool) -> Any:
     if dim is None:
         return _extremum(input, None, keepdim, largest)
@@ -316,7 +308,7 @@ def _max_or_min(input: Tensor, dim: int | None, keepdim: bool, largest: bool) ->
     if input.ndim == 0:
         return ValuesAndIndices(Sum.apply(input, dims=(), keepdim=False), Tensor(np.zeros((), np.int64)))
     indices = Tensor((np.argmax if largest else np.argmin)(input._array, axis=axis, keepdims=True))
-    values = TakeAlong.apply(input, indices, dim=axis)
+    values = TakeAlong.apply(input, indices, dim=axis, unique=True)
     if not keepdim:
         values, indices = values.squeeze(axis), indices.squeeze(axis)
     return ValuesAndIndices(values, indices)

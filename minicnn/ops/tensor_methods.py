@@ -16,15 +16,19 @@ from . import (
     creation,
     elementwise,
     filling,
+    gathering,
     indexing,
     inplace,
     inplace_forms,
     joining,
+    masking,
     matmul,
     rearrange,
     reduction,
+    searching,
     shape,
     softmax,
+    sorting,
     views,
 )
 from .promotion import NUMBERS, cast
@@ -176,6 +180,11 @@ METHODS: dict[str, Any] = {
     **_named(
         rearrange, "flip fliplr flipud rot90 roll repeat tile repeat_interleave tril triu diag diag_embed diagflat"
     ),
+    **_named(gathering, "gather take_along_dim scatter scatter_add scatter_reduce index_select index_add index_copy"),
+    **_named(gathering, "index_fill index_reduce index_put take put"),
+    **_named(masking, "masked_fill masked_select masked_scatter"),
+    **_named(sorting, "sort argsort msort topk kthvalue median nanmedian mode unique unique_consecutive"),
+    **_named(searching, "nonzero argwhere bincount histc"),
     **inplace_forms.IN_PLACE,
     **_named(inplace, "copy_ fill_ zero_"),
     **_named(filling, "uniform_ normal_ log_normal_ exponential_ geometric_ cauchy_ bernoulli_ random_"),

@@ -91,6 +91,14 @@ CALLS = {
     "PadFromInput": lambda: F.pad(leaf(2, 3), (1, 2), "reflect") + F.pad(leaf(2, 3), (1, 2), "replicate"),
     "GetItem": lambda: leaf(2, 3)[:, 1] + leaf(2)[0],
     "Gather": lambda: leaf(4, 3)[[0, 0, 2]] + leaf(4, 3)[:, mc.tensor([0, 1, 1])][1] + leaf(3)[mc.ones(3) > 0],
+    "Scatter": lambda: leaf(2, 3).scatter(1, mc.tensor([[0, 0], [2, 1]]), leaf(2, 2)),
+    "ScatterReduce": lambda: sum(
+        leaf(2, 3).scatter_reduce(1, mc.tensor([[0, 0], [2, 1]]), leaf(2, 2), reduce, include_self=reduce != "amax")
+        for reduce in ("sum", "prod", "mean", "amax", "amin")
+    ),
+    "IndexAdd": lambda: leaf(2, 3).index_add(1, mc.tensor([0, 0]), leaf(2, 2), alpha=2),
+    "IndexPutAdd": lambda: leaf(4, 3).index_put((mc.tensor([0, 0]), None), leaf(2, 3), accumulate=True),
+    "MaskedScatter": lambda: leaf(2, 3).masked_scatter(mc.tensor([True, False, True]), leaf(5)),
     "SetItem": lambda: assigned(),
     "Overwrite": lambda: (leaf(3) * 1).copy_(leaf(3)),
     "MatMul": lambda: leaf(2, 3) @ leaf(3, 4) + leaf(5, 2, 3) @ leaf(3, 4) + leaf(3) @ leaf(3),
