@@ -12,19 +12,32 @@ Names, arguments and semantics are torch's: ``import minicnn as torch`` runs a t
 ``minicnn_kernels``.
 """
 
+import math as _math
 import typing as _typing
 
 from minicnn_kernels import conv_algorithm, set_exact_convolutions, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
-from . import autograd, cuda, nn, ops, random
-from .autograd import Size, Tensor, enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from . import autograd, cuda, dtypes, nn, ops, random
+from .autograd import (
+    Size,
+    Tensor,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+    set_printoptions,
+)
 from .device import DeviceUnavailable, device
 from .dtypes import (
     DType,
+    can_cast,
+    finfo,
     float32,
     float64,
     get_default_dtype,
+    iinfo,
     int8,
     int16,
     int32,
@@ -34,6 +47,15 @@ from .dtypes import (
     uint8,
 )
 from .dtypes import bool_ as bool
+from .layout import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
 from .ops import *  # noqa: F403  every function of torch's own namespace: the list is ops.__all__
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
@@ -41,7 +63,9 @@ float = float32
 double = float64
 long = int64
 int = int32
+short = int16
 dtype = DType
+inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
 if _typing.TYPE_CHECKING:
     from . import compiler, data, models, optim, profiler, utils
@@ -63,6 +87,7 @@ def __getattr__(name: str) -> _typing.Any:
         return getattr(import_module(".weights", __name__), name)
     if name in _LATER:
         return import_module(f".{name}", __name__)
+    dtypes.unsupported(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

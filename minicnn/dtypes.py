@@ -49,6 +49,14 @@ class DType:
         return self.category == 2
 
     @property
+    def is_complex(self) -> bool:
+        return False
+
+    @property
+    def is_signed(self) -> bool:
+        return self.dtype.kind in "if"
+
+    @property
     def itemsize(self) -> int:
         return self.dtype.itemsize
 
@@ -83,6 +91,30 @@ _BY_NUMPY = {t.dtype: t for t in ALL}
 _PYTHON = {bool: bool_, int: int64, float: float64}
 
 _default = float32
+
+
+class UnsupportedType(AttributeError, NotImplementedError):
+    """A type that torch has and this framework does not: half precision, complex numbers, quantised and wide unsigned ones.
+
+    An ``AttributeError``, so that ``hasattr(mc, "bfloat16")`` says what there is.
+    """
+
+
+_INSTEAD = {
+    **dict.fromkeys(("float16", "half", "bfloat16", "float8_e4m3fn", "float8_e5m2"), "float32"),
+    **dict.fromkeys(("complex32", "chalf"), "a float32 tensor with a last dimension of 2"),
+    **dict.fromkeys(("complex64", "cfloat"), "a float32 tensor with a last dimension of 2"),
+    **dict.fromkeys(("complex128", "cdouble"), "a float64 tensor with a last dimension of 2"),
+    **dict.fromkeys(("uint16", "quint8", "qint8", "qint32"), "int32"),
+    **dict.fromkeys(("uint32", "uint64"), "int64"),
+}
+
+
+def unsupported(name: str) -> None:
+    """Raise if ``name`` is that of a type in torch, with what to take instead."""
+    if name in _INSTEAD:
+        instead = _INSTEAD[name]
+        raise UnsupportedType(f"minicnn has no {name}; use {'mc.' if instead[0] in 'fi' else ''}{instead}")
 
 
 def get_default_dtype() -> DType:
@@ -136,6 +168,65 @@ def promote_types(a: DType, b: DType) -> DType:
     if a.category != b.category:
         return a if a.category > b.category else b
     return _BY_NUMPY[np.promote_types(a.dtype, b.dtype)]
+
+
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether an operation's result of the first type may be written into a tensor of the second, by torch's rules.
+
+    >>> can_cast(float64, float32), can_cast(float32, int64), can_cast(int64, bool_)
+    (True, False, False)
+    """
+    return as_dtype(from_).category <= as_dtype(to).category
+
+
+class finfo:
+    """The limits of a floating-point type: ``eps``, ``max``, ``min``, ``tiny``, ``smallest_normal``, ``resolution``.
+
+    >>> finfo(float32).eps, finfo(float64).bits
+    (1.1920928955078125e-07, 64)
+
+    Raises
+    ------
+    TypeError : for a type that is not floating point.
+    """
+
+    def __init__(self, type: DType | None = None):
+        dtype = _default if type is None else as_dtype(type)
+        if not dtype.is_floating_point:
+            raise TypeError(f"finfo: {dtype} is not floating point; see iinfo")
+        limits = np.finfo(dtype.numpy)
+        self.dtype, self.bits = dtype.name, int(limits.bits)
+        self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+        self.resolution = float(limits.resolution)
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
+            f"smallest_normal={self.tiny:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """The limits of a whole-number type: ``min``, ``max``, ``bits``.
+
+    >>> iinfo(uint8)
+    iinfo(min=0, max=255, dtype=uint8)
+
+    Raises
+    ------
+    TypeError : for any other type.
+    """
+
+    def __init__(self, type: DType):
+        dtype = as_dtype(type)
+        if dtype.category != 1:
+            raise TypeError(f"iinfo: {dtype} is no whole-number type; see finfo")
+        limits = np.iinfo(dtype.numpy)
+        self.dtype, self.bits, self.min, self.max = dtype.name, int(limits.bits), int(limits.min), int(limits.max)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
 def scalar_dtype(value: bool | int | float) -> DType:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .anomaly import detect_anomaly
 from .engine import check_roots, run_backward
+from .formatting import set_printoptions
 from .function import Function
 from .grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .gradcheck import GradcheckError, gradcheck
@@ -34,6 +35,7 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",
+    "set_printoptions",
 ]
 
 

@@ -6,6 +6,7 @@ they are aligned in columns, lines are broken at 80 characters, and more than 10
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,55 @@ from .. import dtypes
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-_LINE = 80  # characters
-_SUMMARISE_ABOVE = 1000  # elements
-_EDGE_ITEMS = 3
 _PREFIX = "tensor("
+
+
+class _Options:
+    """What :func:`set_printoptions` sets."""
+
+    precision: int = 4  # decimals
+    threshold: float = 1000  # elements, above which a tensor is summarised
+    edgeitems: int = 3  # shown at each end of a dimension in a summary
+    linewidth: int = 80  # characters
+    sci_mode: bool | None = None  # the scientific form: always, never, or where it is needed
+
+
+_options = _Options()
+_PROFILES: dict[str, dict[str, Any]] = {
+    "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
+    "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
+    "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
+}
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """How tensors print: decimals, elements from which on they are summarised, elements at the edges of a summary,
+    characters in a line. ``profile``: "default", "short" or "full" first. ``sci_mode``: the scientific form always or
+    never; None, where it is needed.
+
+    >>> import minicnn as mc
+    >>> mc.set_printoptions(precision=2)
+    >>> mc.tensor([1 / 3])
+    tensor([0.33])
+    >>> mc.set_printoptions(profile="default")
+
+    Raises
+    ------
+    ValueError : a profile that there is not.
+    """
+    if profile is not None and profile not in _PROFILES:
+        raise ValueError(f"profile: expected one of {', '.join(_PROFILES)}, got {profile!r}")
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    for name, value in (_PROFILES.get(profile or "", {}) | {k: v for k, v in given.items() if v is not None}).items():
+        setattr(_options, name, value)
+    _options.sci_mode = sci_mode
 
 
 def format_tensor(tensor: Tensor) -> str:
@@ -38,7 +84,7 @@ def format_tensor(tensor: Tensor) -> str:
     text = _PREFIX + _body(array)
     room = len(text) - text.rfind("\n") + 1  # characters of the last line, as torch counts them
     for suffix in suffixes:
-        if room + len(suffix) + 2 > _LINE:
+        if room + len(suffix) + 2 > _options.linewidth:
             text += ",\n" + " " * len(_PREFIX) + suffix
             room = len(_PREFIX) + len(suffix)
         else:
@@ -50,7 +96,7 @@ def format_tensor(tensor: Tensor) -> str:
 def _body(array: np.ndarray) -> str:
     if array.size == 0:
         return "[]"
-    summarise = array.size > _SUMMARISE_ABOVE
+    summarise = array.size > _options.threshold
     form = _Form(_edges(array) if summarise else array)
     return _nested(array, len(_PREFIX), summarise, form)
 
@@ -58,19 +104,19 @@ def _body(array: np.ndarray) -> str:
 def _nested(array: np.ndarray, indent: int, summarise: bool, form: _Form) -> str:
     if array.ndim == 0:
         return form(array.item())
-    cut = summarise and len(array) > 2 * _EDGE_ITEMS
+    cut = summarise and len(array) > 2 * _options.edgeitems
     if array.ndim == 1:
         parts = [form(value) for value in (_edges(array) if cut else array).tolist()]
         if cut:
-            parts.insert(_EDGE_ITEMS, " ...")
-        a_line = max(1, (_LINE - indent) // (form.width + 2))
+            parts.insert(_options.edgeitems, " ...")
+        a_line = max(1, (_options.linewidth - indent) // (form.width + 2))
         lines = [", ".join(parts[i : i + a_line]) for i in range(0, len(parts), a_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
     rows = range(len(array))
-    shown = [*rows[:_EDGE_ITEMS], *rows[-_EDGE_ITEMS:]] if cut else rows
+    shown = [*rows[: _options.edgeitems], *rows[-_options.edgeitems :]] if cut else rows
     parts = [_nested(array[i], indent + 1, summarise, form) for i in shown]
     if cut:
-        parts.insert(_EDGE_ITEMS, "...")
+        parts.insert(_options.edgeitems, "...")
     return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
 
 
@@ -88,10 +134,13 @@ class _Form:
         if values.size == 0:
             return
         smallest, largest = np.abs(values).min(), np.abs(values).max()
-        if largest > 1000 * smallest or largest > 1e8 or smallest < 1e-4:
-            self.pattern, self.point = "{:.4e}", ""
+        scientific = _options.sci_mode
+        if scientific is None:
+            scientific = largest > 1000 * smallest or largest > 1e8 or smallest < 1e-4
+        if scientific:
+            self.pattern, self.point = f"{{:.{_options.precision}e}}", ""
         elif (values != np.ceil(values)).any():
-            self.pattern, self.point = "{:.4f}", ""
+            self.pattern, self.point = f"{{:.{_options.precision}f}}", ""
         self.width = max(len(self.pattern.format(value)) for value in values) + len(self.point)
 
     def __call__(self, value: Any) -> str:
@@ -104,7 +153,7 @@ class _Form:
 def _edges(array: np.ndarray) -> np.ndarray:
     """The corner blocks that a summary shows."""
     for axis, size in enumerate(array.shape):
-        if size > 2 * _EDGE_ITEMS:
-            keep = np.r_[0:_EDGE_ITEMS, size - _EDGE_ITEMS : size]
+        if size > 2 * _options.edgeitems:
+            keep = np.r_[0 : _options.edgeitems, size - _options.edgeitems : size]
             array = np.take(array, keep, axis=axis)
     return array

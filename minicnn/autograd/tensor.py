@@ -18,6 +18,7 @@ from minicnn_kernels import workspace
 
 from ..device import CPU
 from ..dtypes import as_dtype
+from ..layout import contiguous_format, lies_in, memory_format, strided
 from . import tracing
 from .formatting import format_tensor
 from .version import VersionCell
@@ -41,6 +42,18 @@ class Size(tuple):
             n *= size
         return n
 
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        return Size(part) if isinstance(index, slice) else part
+
+    def __add__(self, other: Any) -> Size:
+        return Size(super().__add__(tuple(other)))
+
+    def __mul__(self, times: Any) -> Size:
+        return Size(super().__mul__(times))
+
+    __rmul__ = __mul__
+
     def __repr__(self) -> str:
         return f"minicnn.Size({list(self)})"
 
@@ -62,6 +75,25 @@ class RemovableHandle:
 
     def __exit__(self, *exc: Any) -> None:
         self.remove()
+
+
+class Storage:
+    """The block of memory behind a tensor. Two tensors share theirs if its address is the same."""
+
+    def __init__(self, array: np.ndarray):
+        while not workspace.owns(array) and isinstance(array.base, np.ndarray):
+            array = array.base
+        self._low, self._high = np.lib.array_utils.byte_bounds(array)
+
+    def data_ptr(self) -> int:
+        """Its address."""
+        return self._low
+
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return self._high - self._low
+
+    size = __len__ = nbytes
 
 
 class View(NamedTuple):
@@ -105,8 +137,7 @@ class Tensor:
         "_view_of",
     )
 
-    # NumPy's own operators hand over to ours (np_array * tensor), and its functions refuse a tensor with a clear error.
-    __array_ufunc__ = None
+    __array_priority__ = 1000  # NumPy's scalars hand over to our operators
 
     def __init__(self, array: Any, requires_grad: bool = False):
         if type(array) is not np.ndarray:
@@ -144,7 +175,10 @@ class Tensor:
 
     @property
     def is_cuda(self) -> bool:
+        """False: tensors live on the CPU, all elements in numbers as they are."""
         return False
+
+    is_meta = is_mps = is_xpu = is_quantized = is_sparse = is_mkldnn = is_cuda
 
     @property
     def ndim(self) -> int:
@@ -159,6 +193,8 @@ class Tensor:
         """The shape, or the size of one dimension."""
         return self.shape if dim is None else self._array.shape[dim]
 
+    ndimension = dim
+
     def numel(self) -> int:
         """How many elements."""
         return self._array.size
@@ -169,17 +205,68 @@ class Tensor:
         """Bytes an element."""
         return self._array.itemsize
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return self._array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._array.nbytes
+
     def is_floating_point(self) -> bool:
+        """Whether the elements are floating-point numbers."""
         return self._array.dtype.kind == "f"
+
+    def is_signed(self) -> bool:
+        """Whether the type has negative numbers."""
+        return self._array.dtype.kind in "if"
+
+    def is_complex(self) -> bool:
+        """False: there are no complex numbers here (nor anything conjugated)."""
+        return False
+
+    is_conj = is_neg = is_shared = is_pinned = is_complex
+
+    def is_same_size(self, other: Tensor) -> bool:
+        """Whether another tensor has the same shape."""
+        return self._array.shape == other._array.shape
+
+    def get_device(self) -> int:
+        """-1: the CPU, which has no number."""
+        return -1
+
+    @property
+    def layout(self) -> Any:
+        """``mc.strided``, the one layout there is."""
+        return strided
 
     def stride(self, dim: int | None = None):
         """Steps between neighbours of each dimension, in elements."""
         strides = tuple(s // self._array.itemsize for s in self._array.strides)
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
-        return self._array.flags.c_contiguous
+    def is_contiguous(self, memory_format: memory_format = contiguous_format) -> bool:
+        """Whether the elements lie without gaps in row-major order, or in the order of another memory format."""
+        return lies_in(self._array, memory_format)
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self._array.__array_interface__["data"][0]
+
+    def storage_offset(self) -> int:
+        """How many elements of the memory lie before the first one of this tensor."""
+        return (self.data_ptr() - self.untyped_storage().data_ptr()) // self._array.itemsize
+
+    def untyped_storage(self) -> Storage:
+        """The memory that this tensor and its views look at: its address and its size."""
+        return Storage(self._array)
+
+    def is_set_to(self, other: Tensor) -> bool:
+        """Whether another tensor looks at the same memory in the same way."""
+        a, b = self._array, other._array
+        return (self.data_ptr(), a.shape, a.strides, a.dtype) == (other.data_ptr(), b.shape, b.strides, b.dtype)
 
     # ---- its place in the graph
 
@@ -210,6 +297,22 @@ class Tensor:
     def is_leaf(self) -> bool:
         """Whether no recorded operation made it."""
         return self._node is None
+
+    @property
+    def _base(self) -> Tensor | None:
+        """The tensor that this one is a view of, if it was made while recording."""
+        base = self
+        while base._view_of is not None and base._view_of is not UNRECORDED_VIEW:
+            base = base._view_of.parent
+        return None if base is self else base
+
+    def _is_view(self) -> bool:
+        return self._view_of is not None
+
+    @property
+    def output_nr(self) -> int:
+        """Which of the results of ``grad_fn`` it is."""
+        return self._output_number
 
     @property
     def grad_fn(self):
@@ -380,6 +483,19 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __dlpack__(self, **options: Any) -> Any:
+        """The memory for another library to look at (``np.from_dlpack``, ``torch.from_dlpack`` ...), not copied."""
+        _note_read(self, "__dlpack__()")
+        if self.requires_grad:
+            raise BufferError("__dlpack__: this tensor requires grad; use tensor.detach()")
+        self._version_cell.exported = True
+        options.pop("stream", None)
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        """Where the memory is: the CPU."""
+        return self._array.__dlpack_device__()
+
     def item(self) -> bool | int | float:
         """The one element as a Python number."""
         _note_read(self, "item()")
@@ -404,6 +520,9 @@ class Tensor:
     def __int__(self) -> int:
         return int(self.item())
 
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
     def __index__(self) -> int:
         _note_read(self, "an index")
         if self._array.dtype.kind not in "iub":
@@ -422,6 +541,8 @@ class Tensor:
 
     def __contains__(self, value: Any) -> bool:
         _note_read(self, "in")
+        if not isinstance(value, (Tensor, bool, int, float, np.generic)):
+            raise TypeError(f"in: a tensor holds numbers, got {type(value).__name__}")
         return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
 
     def __hash__(self) -> int:

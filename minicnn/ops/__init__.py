@@ -24,8 +24,11 @@ activation.py       ReLU and other activations made of straight pieces; activati
 softmax.py          softmax, log_softmax
 dropout.py          dropout
 loss.py             cross entropy, mean squared error
-creation.py         zeros, randn, tensor(data), ...
+creation.py         tensor(data), zeros, arange, ...
+sampling.py         rand, randn, multinomial, ...
 promotion.py        operands of one type
+properties.py       is_tensor, numel, ...
+numpy_interop.py    tensors among NumPy's functions
 tensor_methods.py   the table that gives Tensor its methods
 ==================  =================================================================
 
@@ -33,34 +36,15 @@ An operation is an ``Op`` (``minicnn/autograd/op.py``) and a public function abo
 runs in ``minicnn_kernels``; the rest is NumPy, here.
 """
 
+from . import creation as _creation
 from . import elementwise as _elementwise
 from . import inplace as _inplace
+from . import properties as _properties
+from . import sampling as _sampling
 from . import tensor_methods as _tensor_methods  # hangs the methods on Tensor
 from .activation import hardshrink, prelu, relu, relu_, rrelu, rrelu_, threshold, threshold_
 from .activation_smooth import celu, celu_, selu, selu_
-from .creation import (
-    arange,
-    as_tensor,
-    empty,
-    empty_like,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    rand,
-    rand_like,
-    randint,
-    randint_like,
-    randn,
-    randn_like,
-    randperm,
-    tensor,
-    zeros,
-    zeros_like,
-)
+from .creation import *  # noqa: F403
 from .dropout import dropout
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
 from .gathering import (
@@ -107,7 +91,9 @@ from .masking import (
     masked_select,
 )
 from .matmul import matmul
+from .numpy_interop import from_dlpack
 from .promotion import result_type
+from .properties import *  # noqa: F403
 from .rearrange import (
     cartesian_prod,
     combinations,
@@ -129,6 +115,7 @@ from .rearrange import (
     vander,
 )
 from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, std, sum, var
+from .sampling import *  # noqa: F403
 from .searching import (
     argwhere,
     bincount,
@@ -186,13 +173,11 @@ __all__ = [
     "amax",
     "amin",
     "any",
-    "arange",
     "argmax",
     "argmin",
     "argsort",
     "argwhere",
     "as_strided",
-    "as_tensor",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
@@ -220,15 +205,13 @@ __all__ = [
     "dropout",
     "dsplit",
     "dstack",
-    "empty",
-    "empty_like",
     "expand_copy",
-    "eye",
     "fill",
     "flatten",
     "flip",
     "fliplr",
     "flipud",
+    "from_dlpack",
     "from_numpy",
     "full",
     "full_like",
@@ -335,9 +318,10 @@ __all__ = [
     "var",
     "vsplit",
     "vstack",
-    "zeros",
-    "zeros_like",
 ]
+__all__ += _creation.__all__
 __all__ += _elementwise.__all__
+__all__ += _properties.__all__
+__all__ += _sampling.__all__
 globals().update(_inplace.FUNCTIONS)
 __all__ += list(_inplace.FUNCTIONS)

@@ -19,7 +19,7 @@ import numpy as np
 from ..autograd import Op, Tensor, is_grad_enabled, tracing, views
 from . import elementwise
 from .indexing import SetItem, as_index, write
-from .promotion import NUMBERS, cast
+from .promotion import NUMBERS, cast, fitted
 from .shape import clone
 
 
@@ -188,20 +188,6 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if not isinstance(value, NUMBERS):
         raise TypeError(f"value: fill_ takes a number, got {type(value).__name__}")
     return in_place(self, lambda x: Tensor(np.full(x.shape, fitted(value, x._array.dtype))), "fill_")
-
-
-def fitted(value: Any, dtype: np.dtype) -> Any:
-    """A number in this type: cut off to a whole number where the type wants one.
-
-    Negative numbers wrap around in unsigned types, as in torch; what has more digits than the type is an error.
-    """
-    if dtype.kind in "iu" and not isinstance(value, Tensor):
-        bounds = np.iinfo(dtype)
-        whole = int(value)
-        if not bounds.min - (bounds.max + 1 if dtype.kind == "u" else 0) <= whole <= bounds.max:
-            raise OverflowError(f"value: {value} is outside {dtype}, {bounds.min} to {bounds.max}")
-        return np.asarray(whole).astype(dtype)[()]
-    return np.asarray(value).astype(dtype)[()]
 
 
 def zero_(self: Tensor) -> Tensor:

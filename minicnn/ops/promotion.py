@@ -100,3 +100,17 @@ def require_same_dtype(what: str, **tensors: Any) -> None:
                 f"{name}: {what} needs one type for all its tensors, got {x.dtype} where {first_name} has {first.dtype}; "
                 f"convert with .to({first.dtype})"
             )
+
+
+def fitted(value: Any, dtype: np.dtype) -> Any:
+    """A number in this type: cut off to a whole number where the type wants one.
+
+    Negative numbers wrap around in unsigned types, as in torch; what has more digits than the type is an error.
+    """
+    if dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        whole = int(value)
+        if not bounds.min - (bounds.max + 1 if dtype.kind == "u" else 0) <= whole <= bounds.max:
+            raise OverflowError(f"value: {value} is outside {dtype}, {bounds.min} to {bounds.max}")
+        return np.asarray(whole).astype(dtype)[()]
+    return np.asarray(value).astype(dtype)[()]

@@ -19,6 +19,7 @@ import numpy as np
 from minicnn_kernels import workspace
 
 from ..autograd import Op, Tensor
+from ..layout import as_format, contiguous_format, empty, memory_format, preserve_format
 from .reduction import normalize_dim
 
 
@@ -78,7 +79,11 @@ class Expand(Op):
 class Clone(Op):
     @staticmethod
     def forward(ctx, x, *, order):
-        return workspace.copied(x, order)
+        if isinstance(order, str):
+            return workspace.copied(x, order)
+        out = empty(x.shape, x.dtype, order)
+        out[...] = x
+        return out
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -249,11 +254,17 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, tuple(other.shape))
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy with its own memory, in the same memory order; the gradient passes through."""
-    return Clone.apply(input, order="K")
+def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> Tensor:
+    """A copy with its own memory, in the same memory order or that asked for; the gradient passes through."""
+    return Clone.apply(input, order=_ORDERS.get(as_format(memory_format, input.ndim), memory_format))
 
 
-def contiguous(input: Tensor) -> Tensor:
-    """The tensor in row-major memory: itself where it is so already, else a copy."""
-    return input if input.is_contiguous() else Clone.apply(input, order="C")
+def contiguous(input: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
+    """The tensor in row-major memory, or in another memory format: itself where it is so already, else a copy."""
+    format = as_format(memory_format, input.ndim)
+    if format is preserve_format or input.is_contiguous(format):
+        return input
+    return clone(input, memory_format=format)
+
+
+_ORDERS = {preserve_format: "K", contiguous_format: "C"}

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autograd import Tensor
 from ..device import device, require_cpu
-from ..dtypes import DType, as_dtype, bool_, float32, float64, int32, int64, uint8
+from ..dtypes import DType, as_dtype, bool_, float32, float64, int8, int16, int32, int64, uint8
+from ..layout import memory_format, preserve_format
 from . import (
     activation,
     creation,
@@ -23,8 +26,10 @@ from . import (
     joining,
     masking,
     matmul,
+    numpy_interop,
     rearrange,
     reduction,
+    sampling,
     searching,
     shape,
     softmax,
@@ -35,11 +40,13 @@ from .promotion import NUMBERS, cast
 
 
 def _operator(function: Any, reflected: bool = False):
-    """A Python operator: other types get their chance (NotImplemented), as Python wants it."""
+    """A Python operator: other types get their chance (NotImplemented), as Python wants it; NumPy's arrays are taken."""
 
     def operate(self: Tensor, other: Any) -> Any:
         if not isinstance(self, Tensor):
             raise TypeError(f"expected a Tensor, got {type(self).__name__}")
+        if isinstance(other, np.ndarray):
+            other = creation.from_numpy(other)
         if not isinstance(other, (Tensor, *NUMBERS)):
             return NotImplemented
         return function(other, self) if reflected else function(self, other)
@@ -50,7 +57,7 @@ def _operator(function: Any, reflected: bool = False):
 def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
     """The tensor in another type or on another device: ``to(dtype)``, ``to("cpu")``, ``to(device, dtype)``, ``to(other)``.
 
-    The tensor itself where nothing changes, unless ``copy=True``.
+    The tensor itself where nothing changes, unless ``copy=True``. ``memory_format``: in that order in memory.
 
     >>> import minicnn as mc
     >>> mc.tensor([1, 2]).to(mc.float64)
@@ -63,34 +70,57 @@ def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
     dtype, where = options.pop("dtype", None), options.pop("device", None)
     copy = options.pop("copy", False)
     options.pop("non_blocking", None)
-    options.pop("memory_format", None)
+    other = options.pop("other", None)
+    format = options.pop("memory_format", None)
     if options:
         raise TypeError(f"to: unexpected argument {next(iter(options))!r}")
-    for argument in args:
+    flags = []
+    for argument in args if other is None else (other, *args):
         if isinstance(argument, Tensor):
             dtype = argument.dtype
         elif isinstance(argument, (str, device)):
             where = argument
         elif isinstance(argument, bool):
-            continue  # non_blocking, copy: by position, as torch has them
+            flags.append(argument)  # non_blocking, then copy: by position, as torch has them
         elif argument is not None:
             dtype = argument
+    copy = copy or flags[1:2] == [True]
     require_cpu(where)
-    out = self if dtype is None else cast(self, as_dtype(dtype))
+    return _converted(self, self.dtype if dtype is None else as_dtype(dtype), format, copy)
+
+
+def _converted(self: Tensor, dtype: DType, format: memory_format | None, copy: bool = False) -> Tensor:
+    out = cast(self, dtype)
+    if format is not None and format is not preserve_format:
+        out = shape.contiguous(out, memory_format=format)
     return shape.clone(out) if copy and out is self else out
 
 
 def _converter(dtype: DType):
-    def convert(self: Tensor) -> Tensor:
-        return cast(self, dtype)
+    def convert(self: Tensor, memory_format: memory_format = preserve_format) -> Tensor:
+        return _converted(self, dtype, memory_format)
 
     convert.__doc__ = f"The tensor as {dtype}."
     return convert
 
 
-def cpu(self: Tensor) -> Tensor:
-    """The tensor on the CPU, where it is already."""
+def _refused(name: str, why: str):
+    def refuse(self: Tensor, *args: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{name}: {why}")
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = f"Raises: {why}."
+    return refuse
+
+
+def itself(self: Tensor) -> Tensor:
+    """The tensor itself: numbers are real, nothing is lazily conjugated or negated."""
     return self
+
+
+def cpu(self: Tensor, memory_format: memory_format = preserve_format) -> Tensor:
+    """The tensor on the CPU, where it is already."""
+    return _converted(self, self.dtype, memory_format)
 
 
 def cuda(self: Tensor, device: Any = None) -> Tensor:
@@ -114,12 +144,9 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
     return cast(self, other.dtype)
 
 
-def _new(factory: Any):
-    def make(self: Tensor, *size: Any, dtype: DType | None = None, **options: Any) -> Tensor:
-        return factory(*size, dtype=self.dtype if dtype is None else dtype, **options)
-
-    make.__doc__ = f"``mc.{factory.__name__}`` in this tensor's type."
-    return make
+def reversed_(self: Tensor) -> Tensor:
+    """``reversed(x)``: the first dimension backwards."""
+    return rearrange.flip(self, (0,)) if self.ndim else self
 
 
 def transposed(self: Tensor) -> Tensor:
@@ -166,6 +193,7 @@ def _named(family: Any, names: str) -> dict[str, Any]:
 METHODS: dict[str, Any] = {
     **{name: getattr(elementwise, name) for name in elementwise.__all__ if name not in ("where", "rsub")},
     **inplace.FORMS,
+    **_named(sampling, "bernoulli multinomial"),
     **_named(matmul, "matmul"),
     **_named(activation, "hardshrink prelu relu relu_"),
     **_named(softmax, "log_softmax softmax"),
@@ -187,6 +215,7 @@ METHODS: dict[str, Any] = {
     **_named(searching, "nonzero argwhere bincount histc"),
     **inplace_forms.IN_PLACE,
     **_named(inplace, "copy_ fill_ zero_"),
+    **_named(creation, "new_tensor new_zeros new_ones new_empty new_full new_empty_strided"),
     **_named(filling, "uniform_ normal_ log_normal_ exponential_ geometric_ cauchy_ bernoulli_ random_"),
     "to": to,
     "cpu": cpu,
@@ -197,16 +226,26 @@ METHODS: dict[str, Any] = {
     "reshape_as": reshape_as,
     "where": lambda self, condition, other: elementwise.where(condition, self, other),
     "type": type_,
+    "half": _refused("half", "there is no half precision here; use .float()"),
+    "bfloat16": _refused("bfloat16", "there is no half precision here; use .float()"),
+    "cfloat": _refused("cfloat", "there are no complex numbers here; use a last dimension of 2"),
+    "cdouble": _refused("cdouble", "there are no complex numbers here; use a last dimension of 2"),
+    "pin_memory": _refused("pin_memory", "there is no other device to copy to; leave it out"),
+    "share_memory_": _refused("share_memory_", "memory is not shared among processes here"),
+    "conj": itself,
+    "resolve_conj": itself,
+    "resolve_neg": itself,
+    "real": property(itself),
     "float": _converter(float32),
     "double": _converter(float64),
     "long": _converter(int64),
     "int": _converter(int32),
+    "short": _converter(int16),
+    "char": _converter(int8),
     "byte": _converter(uint8),
     "bool": _converter(bool_),
-    "new_zeros": _new(creation.zeros),
-    "new_ones": _new(creation.ones),
-    "new_empty": _new(creation.empty),
-    "new_full": _new(creation.full),
+    "apply_": numpy_interop.apply_,
+    "map_": numpy_interop.map_,
     "T": property(transposed),
     "H": property(hermitian),
     "mT": property(matrix_transposed),
@@ -228,7 +267,9 @@ METHODS: dict[str, Any] = {
     "__rmod__": _operator(elementwise.remainder, reflected=True),
     "__pow__": _operator(elementwise.pow),
     "__rpow__": _operator(elementwise.pow, reflected=True),
-    "__matmul__": matmul.matmul,
+    "__matmul__": _operator(matmul.matmul),
+    "__rmatmul__": _operator(matmul.matmul, reflected=True),
+    "__imatmul__": _operator(inplace.in_place_form(matmul.matmul)),
     "__neg__": elementwise.neg,
     "__pos__": elementwise.positive,
     "__abs__": elementwise.abs,
@@ -261,6 +302,8 @@ METHODS: dict[str, Any] = {
     "__ixor__": _operator(inplace.FORMS["bitwise_xor_"]),
     "__ilshift__": _operator(inplace.FORMS["bitwise_left_shift_"]),
     "__irshift__": _operator(inplace.FORMS["bitwise_right_shift_"]),
+    "__reversed__": reversed_,
+    "__array_ufunc__": numpy_interop.array_ufunc,
     "__getitem__": indexing.getitem,
     "__setitem__": inplace.setitem,
 }

@@ -1,5 +1,5 @@
-"""``minicnn.utils.data`` under the path that PyTorch programs import it from."""
+"""``minicnn.utils.data`` under the path that PyTorch programs import it from, and ``minicnn.utils.dlpack``."""
 
-from . import data
+from . import data, dlpack
 
-__all__ = ["data"]
+__all__ = ["data", "dlpack"]
