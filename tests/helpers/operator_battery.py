@@ -89,15 +89,16 @@ LISTED = FUNCTIONS | {f"nn.functional.{name}" for name in NN_FUNCTIONS}
 NEIGHBOURS = MORE | {f"nn.functional.{name}" for name in NN_MORE}
 RANDOM = (
     "dropout",
-    "rand_like",
-    "randn_like",
-    "randint",
+    "rand",
     "empty",
     "bernoulli",
     "normal",
     "uniform",
     "multinomial",
     "rrelu",
+    "cauchy",
+    "exponential",
+    "geometric",
 )
 FOREIGN = (torch.complex64, torch.complex128, torch.complex32, torch.float16, torch.bfloat16)
 
