@@ -49,13 +49,16 @@ def test_the_fence_bites():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_packing(dtype):
+@pytest.mark.parametrize("k", [3, 20, 48])
+@pytest.mark.parametrize("vectors", [0, 1])
+def test_packing(dtype, k, vectors):
     """Panels as wide as a tile, the last one filled up with zeros."""
-    k, columns = 20, tile_columns(np.dtype(dtype))
-    n = columns + 3
+    columns = tile_columns(np.dtype(dtype))
+    rest = vectors * columns // 2 + 3
+    n = columns + rest
     b = np.arange(k * n, dtype=dtype).reshape(k, n)
     expected = np.zeros((2, k, columns), dtype)
-    expected[0], expected[1, :, :3] = b[:, :columns], b[:, columns:]
+    expected[0], expected[1, :, :rest] = b[:, :columns], b[:, columns:]
     for pack, memory, stride in ((gemm.pack_rows, b, n), (gemm.pack_columns, b.T.copy(), k)):
         packed = np.full(expected.size, np.nan, dtype)
         pack(0, 2, memory.reshape(-1), 0, stride, k, n, columns, packed)

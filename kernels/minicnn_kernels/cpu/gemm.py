@@ -20,6 +20,8 @@ import numpy as np
 from .. import workspace
 from .jit import ONE, ZERO, jit
 from .microkernel import SIMD, full_tile, low_tile, tile_columns
+from .simd import VECTOR_BYTES
+from .transpose_tile import transpose_tile
 
 KC = 384  # 14 rows x 384 x 4 bytes: 21 KB of the first-level cache
 ROWS = SIMD.rows
@@ -59,21 +61,21 @@ def pack_rows(start, stop, b, b_at, b_row, k, n, columns, packed):
 
 @jit
 def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):
-    """Pack the panels start .. stop of B[p, j] = b[b_at + p + j * b_col], in blocks that stay in the cache."""
+    """Pack the panels start .. stop of B[p, j] = b[b_at + p + j * b_col]: squares of numbers, transposed in registers."""
+    size = VECTOR_BYTES // b.itemsize
     for panel in range(start, stop):
         first = panel * columns
         width = min(columns, n - first)
-        for block in range(0, k, 16):
-            length = min(16, k - block)
-            target = packed[(panel * k + block) * columns : (panel * k + block + length) * columns]
-            for j in range(width):
-                at = b_at + block + (first + j) * b_col
-                source = b[at : at + length]
-                for p in range(length):
-                    target[p * columns + j] = source[p]
-            for j in range(width, columns):
-                for p in range(length):
-                    target[p * columns + j] = 0
+        squares = width // size * size if k >= size else 0
+        for block in range(0, k, size):
+            top = min(block, k - size)  # where vectors do not divide k, the last square overlaps the one before
+            for j in range(0, squares, size):
+                at, to = b_at + top + (first + j) * b_col, (panel * k + top) * columns + j
+                transpose_tile(b, at, b_col, packed, to, columns)
+        for j in range(squares, columns):
+            at = b_at + (first + j) * b_col
+            for p in range(k):
+                packed[(panel * k + p) * columns + j] = b[at + p] if j < width else 0
 
 
 @jit
