@@ -545,8 +545,7 @@ class Tensor:
             raise TypeError(f"in: a tensor holds numbers, got {type(value).__name__}")
         return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity, as dictionaries need it, although == compares the elements
 
     def __repr__(self) -> str:
         _note_read(self, "printing")

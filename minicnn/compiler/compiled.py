@@ -23,7 +23,7 @@ from ..autograd import Tensor, anomaly, tracing
 from ..autograd.tracing import listening
 from ..nn import Module
 from ..random import Generator, default_generator
-from .guard import Guard, Unguarded, guard_of, model_state
+from .guard import Guard, Unguarded, Watch, guard_of, model_state
 from .plan import Plan, describe, tensors_in
 from .show import kept_bytes
 from .trace import Trace
@@ -38,6 +38,7 @@ class _Cache:
     def __init__(self) -> None:
         self.lock = threading.RLock()  # held while tracing
         self.entries: OrderedDict[tuple, tuple[Plan | str, list[Tensor]]] = OrderedDict()  # with what keeps ids ours
+        self.watch = Watch()
         self.last: Plan | None = None
         self.warned: set[str] = set()
         self.unsettled = 0  # traces in a row during which the model changed what they depend on
@@ -77,7 +78,7 @@ class CompiledModule(Module):
             cache.last = None
             return model(*args, **kwargs)
         try:
-            guard = guard_of(model, args, kwargs)
+            guard = guard_of(model, args, kwargs, cache.watch)
         except Unguarded as reason:
             cache.last = None
             self._warn(str(reason), stacklevel=3)

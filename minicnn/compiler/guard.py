@@ -15,7 +15,9 @@ that are replaced in the class, NumPy arrays above 4 KB that are changed in plac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import is_
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,9 +34,11 @@ _PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 _REGISTRIES = frozenset(
     (
         *("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"),
-        *("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"),
+        *("_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"),
     )
 )
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_NEVER_CHANGED = (FunctionType, BuiltinFunctionType, type)
 _SMALL = 1 << 12  # bytes: up to here a NumPy array counts by its numbers too
 _DEPTH = 6  # of containers in containers
 
@@ -46,11 +50,89 @@ class Unguarded(Exception):
 class Guard(NamedTuple):
     """``key`` is ``(call, model)``; ``inputs`` are the tensors among the arguments, each once."""
 
-    key: tuple[tuple, tuple]
+    key: tuple[tuple, ModelState]
     inputs: list[Tensor]
 
 
-def guard_of(model: Module, args: tuple, kwargs: dict[str, Any]) -> Guard:
+class ModelState:
+    """The model's part of a key, with its hash, which for a long tuple takes as long as making it."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, parts: tuple):
+        self._parts, self._hash = parts, hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, ModelState) and self._parts == other._parts)
+
+
+class Watch:
+    """Tells a model's state, and tells it again at once as long as the model is *the very same*: this is asked before each
+    call.
+
+    The quick look compares identities, of what a state is made of: the attributes of each module, and what its registries
+    hold. It is there for models whose attributes cannot change under their identity (numbers, strings, tuples of these,
+    functions); for others the state is worked out each time.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[ModelState, list[Callable[[], bool]]] | None = None
+
+    def state(self, model: Module) -> ModelState:
+        """The state now. Raises :class:`Unguarded`."""
+        known = self._known  # once: another thread may be putting another in its place
+        if known is not None and all(same() for same in known[1]):
+            return known[0]
+        looks = _quick_looks(model)  # before the state: what another thread changes meanwhile will be seen next time
+        state = model_state(model)
+        self._known = None if looks is None else (state, looks)
+        return state
+
+
+def _quick_looks(model: Module) -> list[Callable[[], bool]] | None:
+    """For each module a function that says whether it is as it is now; None where that cannot be told by identity."""
+    looks = []
+    for module in model.modules():
+        attributes = module.__dict__
+        registries: list[dict] = []
+        for name, value in attributes.items():
+            kind = type(value)
+            if name in _HOOKS or name in _REGISTRIES:
+                registries += [value] if name in ("_parameters", "_buffers", "_modules", *_HOOKS) else []
+            elif kind not in _PLAIN and not isinstance(value, _NEVER_CHANGED):
+                if kind is not tuple or not _PLAIN.issuperset(map(type, value)):
+                    return None
+        looks.append(_quick_look(module, attributes, registries))
+    return looks
+
+
+def _quick_look(module: Module, attributes: dict[str, Any], registries: list[dict]) -> Callable[[], bool]:
+    kind, forward = type(module), type(module).forward
+    full = [(d, (*d,), (*d.values(),)) for d in (attributes, *registries) if d]
+    empty = [d for d in registries if not d]
+    tensors = [t for name in ("_parameters", "_buffers") for t in attributes[name].values() if t is not None]
+    arrays = [(t, a := t._array, a.shape, a.strides, a.dtype, t._leaf_requires_grad) for t in tensors]
+
+    def same() -> bool:
+        if type(module) is not kind or kind.forward is not forward or any(empty):
+            return False
+        for d, names, values in full:
+            if (*d,) != names or not all(map(is_, d.values(), values)):
+                return False
+        for t, a, shape, strides, dtype, grad in arrays:
+            if t._array is not a or a.shape != shape or a.strides != strides or a.dtype is not dtype:
+                return False
+            if t._leaf_requires_grad is not grad:
+                return False
+        return True
+
+    return same
+
+
+def guard_of(model: Module, args: tuple, kwargs: dict[str, Any], watch: Watch) -> Guard:
     """The guard of one call. Raises :class:`Unguarded`."""
     inputs: list[Tensor] = []
     call: list[Any] = [is_grad_enabled(), get_num_threads(), get_default_dtype()]
@@ -61,14 +143,14 @@ def guard_of(model: Module, args: tuple, kwargs: dict[str, Any]) -> Guard:
         _note_argument(argument, call, inputs)
     if inputs:
         call.append(backend_of(inputs[0]._array))
-    return Guard((tuple(call), model_state(model)), inputs)
+    return Guard((tuple(call), watch.state(model)), inputs)
 
 
-def model_state(model: Module) -> tuple:
-    """The model's part of the key."""
+def model_state(model: Module) -> ModelState:
+    """The model's part of the key, worked out. Raises :class:`Unguarded`."""
     state: list[Any] = []
     _note_module(model, state, set())
-    return tuple(state)
+    return ModelState(tuple(state))
 
 
 def _note_argument(argument: Any, call: list[Any], inputs: list[Tensor]) -> None:
@@ -97,21 +179,20 @@ def _note_argument(argument: Any, call: list[Any], inputs: list[Tensor]) -> None
 
 
 def _note_module(module: Module, state: list[Any], seen: set[int], path: str = "") -> None:
-    """Hot: this runs over all modules before each call. ``seen`` has the ids of those that are noted, or being noted: a
-    module may hold the one that holds it."""
+    """``seen`` has the ids of the modules that are noted, or being noted: a module may hold the one that holds it."""
     if id(module) in seen:
         state.append(module)
         return
     seen.add(id(module))
     attributes = module.__dict__
-    if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"] or attributes["_backward_hooks"]:
+    if any(attributes[hooks] for hooks in _HOOKS):
         raise Unguarded(f"the module {path[1:] or type(module).__name__!r} has hooks")
     state += (module, type(module).forward)
     for name, value in attributes.items():
         kind = type(value)
         if kind in _PLAIN:
             state += (name, kind, value)
-        elif name in _REGISTRIES:
+        elif name in _REGISTRIES or name in _HOOKS:
             continue
         elif kind is tuple and _PLAIN.issuperset(kinds := [type(part) for part in value]):  # a stride, a padding
             state += (name, value, *kinds)
