@@ -130,10 +130,12 @@ def transposed(array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     (A plain view would hold `array`, which holds the lease, and so would not seem to own anything.)
     """
     view = array.transpose(axes)
-    holder = array.base if type(array.base) is np.ndarray else array  # `array` may be a reshaped result
-    if type(holder.base) is not _Lease or holder.ctypes.data != array.ctypes.data:
+    lease = array.base
+    if type(lease) is np.ndarray:  # `array` may be a reshaped result, or a part of one
+        lease = lease.base if array.base.ctypes.data == array.ctypes.data else None
+    if type(lease) is not _Lease:
         return view
-    return np.ndarray(view.shape, view.dtype, buffer=holder.base, strides=view.strides)
+    return np.ndarray(view.shape, view.dtype, buffer=lease, strides=view.strides)
 
 
 def owns(array: np.ndarray) -> bool:

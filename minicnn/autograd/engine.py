@@ -80,7 +80,8 @@ def run_backward(
                 target, number, shape, dtype = edge
                 # Ours to change and to keep: it owns its memory, and nobody else was given it.
                 ours = id(grad) not in foreign and workspace.owns(grad) and given.count(id(grad)) == 1
-                fitted = _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
+                fits = grad.shape == shape and grad.dtype == dtype
+                fitted = grad if fits else _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
                 arrive(target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))
         if not retain_graph:
             node.ctx.release()

@@ -23,6 +23,7 @@ from .fused import (
 from .group_norm import group_norm_backward, group_norm_forward
 from .im2col import col2im, im2col
 from .layer_norm import layer_norm_backward, layer_norm_forward
+from .layout import row_major
 from .matmul import matmul, prepare_matmul
 from .norm import batch_norm_backward_eval, batch_norm_backward_train, batch_norm_forward_eval, batch_norm_forward_train
 from .optim import adam_update, sgd_update
@@ -102,6 +103,7 @@ __all__ = [
     "relu_dropout_forward",
     "relu_forward",
     "rmsprop_update",
+    "row_major",
     "rprop_update",
     "sgd_update",
     "trigamma_forward",

@@ -175,7 +175,7 @@ def _map_filters(taps: np.ndarray, matrix: np.ndarray) -> np.ndarray:
             packed_at, at = 9 * columns * first, columns * first
             multiply(ONE_PRODUCT, *shape, flat, 0, 9, 1, taps, packed_at, filters, at, point, columns, 0, scratch)
 
-    parallel_for(run, rows, grain=1 << 8)
+    parallel_for(run, rows, grain=1 << 5)
     return filters
 
 
@@ -199,7 +199,7 @@ def _map_back(sums: np.ndarray, n: int) -> np.ndarray:
                     ONE_PRODUCT, *shape, matrix, 0, POINTS, 1, packed, 0, taps_flat, first, n, columns, add, scratch
                 )
 
-    parallel_for(run, -(-n // columns), grain=1 << 8)
+    parallel_for(run, -(-n // columns), grain=1 << 4)
     return taps
 
 

@@ -39,6 +39,18 @@ def to_channels_last(x: np.ndarray) -> np.ndarray:
     return contiguous(view)
 
 
+def row_major(x: np.ndarray) -> np.ndarray:
+    """x of any shape and memory order -> a copy, row-major."""
+    if x.ndim > 2 and x.size and x.dtype.kind == "f":
+        n, c = x.shape[:2]
+        last = np.moveaxis(x, 1, -1)
+        if last.flags.carray:
+            return transposed(last.reshape(n, -1, c)).reshape(
+                x.shape
+            )  # (n, pixels, c) -> (n, c, pixels) -> (n, c, *spatial)
+    return workspace.copied(x, "C")
+
+
 def empty_channels_last(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Uninitialised (n, *spatial, c) memory for a result of logical shape (n, c, *spatial)."""
     n, c, *spatial = shape

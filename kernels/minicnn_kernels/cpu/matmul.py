@@ -115,7 +115,7 @@ def pack_panels(b: np.ndarray) -> np.ndarray:
     b_flat, b_row, b_col = _flat(b)
     columns, panels = tile_columns(b.dtype), n_panels(n, b.dtype)
     packed = empty_panels(k, n, b.dtype)
-    grain = max(1, GRAIN_FLOPS // 8 // (k * columns))  # packing an element takes about as long as 8 operations
+    grain = max(1, GRAIN_FLOPS // 32 // (k * columns))  # packing an element takes about as long as 32 operations
     if b_col == 1:
         parallel_for(pack_rows, panels, b_flat, 0, b_row, k, n, columns, packed, grain=grain)
     else:
