@@ -6,15 +6,19 @@ Read in this order: ``tensor.py`` (what a tensor holds), ``op.py`` (what an oper
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from .anomaly import detect_anomaly
+import numpy as np
+
+from . import functional, graph
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .engine import check_roots, run_backward
 from .formatting import set_printoptions
 from .function import Function
 from .grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .gradcheck import GradcheckError, gradcheck
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .op import Node, Op
 from .tensor import RemovableHandle, Size, Tensor
 
@@ -29,11 +33,15 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
+    "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
     "set_printoptions",
 ]
@@ -44,6 +52,7 @@ def backward(
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Tensor | Sequence[Tensor | None] | None = None,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Compute the gradients of ``tensors`` with respect to the leaves and add them to each leaf's ``.grad``.
@@ -60,6 +69,11 @@ def backward(
     ------
     RuntimeError : as :meth:`Tensor.backward`, and where the numbers of tensors and gradients differ.
     """
+    if grad_variables is not None:
+        warnings.warn("grad_variables is deprecated: pass grad_tensors", FutureWarning, stacklevel=2)
+        if grad_tensors is not None:
+            raise RuntimeError("grad_tensors and grad_variables are the same argument: pass grad_tensors only")
+        grad_tensors = grad_variables
     roots = _as_list(tensors)
     grads = [None] * len(roots) if grad_tensors is None else _as_list(grad_tensors)
     _refuse_create_graph(create_graph)
@@ -83,13 +97,27 @@ def backward(
 
 def grad(
     outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor] | dict[Any, Tensor],
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
-) -> tuple[Tensor | None, ...]:
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> Any:
     """The gradients of ``outputs`` with respect to ``inputs``, returned instead of accumulated.
+
+    Parameters
+    ----------
+    outputs : where to start.
+    inputs : a tensor, several, or a dictionary of them (then the gradients come in such a dictionary).
+    grad_outputs : the gradient of some scalar with respect to each output; None, for one element, is 1.
+    retain_graph : keep what the operations saved, so that a second backward is possible.
+    allow_unused : return None for an input that the outputs do not depend on, rather than raise.
+    materialize_grads : return zeros for it.
+    create_graph, is_grads_batched : not supported.
+    only_inputs : torch's, deprecated there too.
 
     >>> import minicnn as mc
     >>> x = mc.tensor([2.0], requires_grad=True)
@@ -98,10 +126,20 @@ def grad(
 
     Raises
     ------
-    RuntimeError : where an input was not used to compute the outputs (unless ``allow_unused``: then None is returned for
-        it), and as :meth:`Tensor.backward`.
+    RuntimeError : where an input was not used to compute the outputs (unless ``allow_unused`` or ``materialize_grads``),
+        and as :meth:`Tensor.backward`.
+    ValueError : ``allow_unused=False`` together with ``materialize_grads``.
     """
-    roots, wanted = _as_list(outputs), _as_list(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("allow_unused: expected True or not passed where materialize_grads is True, got False")
+    if is_grads_batched:
+        raise NotImplementedError("is_grads_batched: several gradients at once are not supported; call grad() for each")
+    if not only_inputs:
+        warnings.warn("only_inputs is ignored: use backward() to accumulate", FutureWarning, stacklevel=2)
+    roots = _as_list(outputs)
+    wanted = list(inputs.values()) if isinstance(inputs, dict) else _as_list(inputs)
+    if not wanted:
+        raise RuntimeError("inputs: expected at least one tensor to differentiate with respect to")
     _refuse_create_graph(create_graph)
     _require_grads(wanted)
     grads = [None] * len(roots) if grad_outputs is None else _as_list(grad_outputs)
@@ -111,11 +149,14 @@ def grad(
     with no_grad():
         arrays = run_backward(roots, start, bool(retain_graph), wanted)
     for i, array in enumerate(arrays):
-        if array is None and not allow_unused:
+        if array is None and not (allow_unused or materialize_grads):
             raise RuntimeError(
                 f"inputs[{i}] was not used to compute the outputs; pass allow_unused=True to get None for it"
             )
-    return tuple(None if a is None else Tensor(a.copy()) for a in arrays)
+        if array is None and materialize_grads:
+            arrays[i] = np.zeros_like(wanted[i]._array)
+    gradients = [None if a is None else Tensor(a.copy()) for a in arrays]
+    return dict(zip(inputs, gradients, strict=True)) if isinstance(inputs, dict) else tuple(gradients)
 
 
 def _require_grads(inputs: list[Tensor]) -> None:

@@ -57,6 +57,27 @@ class detect_anomaly(ContextDecorator):
         _mode.enabled = self._former.pop()
 
 
+class set_detect_anomaly(detect_anomaly):
+    """:class:`detect_anomaly` on or off by a flag. As in torch the call itself switches; as a context manager it also
+    switches back.
+
+    >>> import minicnn as mc
+    >>> with mc.autograd.set_detect_anomaly(True):
+    ...     mc.tensor([-1.0], requires_grad=True).sqrt()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Sqrt made the first NaN in its forward pass, called at <...
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True):
+        super().__init__(check_nan and mode)
+        self.__enter__()
+
+    def __enter__(self) -> None:
+        if not self._former:  # the call that made it has switched already
+            super().__enter__()
+
+
 def user_line() -> str:
     """Where the user's code stands: the innermost line outside this package."""
     for frame in reversed(traceback.extract_stack()):

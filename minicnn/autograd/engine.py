@@ -65,11 +65,12 @@ def run_backward(
             return
         if any(g is not None for g in grad_outs):
             grad_outs = [
-                np.zeros(shape, dtype) if g is None else g
+                np.zeros(shape, dtype) if g is None and node.ctx.materialize_grads else g
                 for g, (shape, dtype) in zip(grad_outs, node.outputs, strict=True)
             ]
             kept = node.ctx._saved or ()
             foreign = {id(a) for a in (*grad_outs, *kept)}  # the rule's arguments and what it kept: not ours to change
+            hooked = node.ctx._unpack is not None  # then what it kept comes from a hook, and we do not know it
             grad_ins = [None if g is None else np.asarray(g) for g in node.op.run_backward(node.ctx, (*grad_outs,))]
             if anomaly.is_enabled():
                 anomaly.check_backward(node.op.__name__, (*grad_outs, *kept), grad_ins, node.line)
@@ -79,7 +80,7 @@ def run_backward(
                     continue
                 target, number, shape, dtype = edge
                 # Ours to change and to keep: it owns its memory, and nobody else was given it.
-                ours = id(grad) not in foreign and workspace.owns(grad) and given.count(id(grad)) == 1
+                ours = id(grad) not in foreign and not hooked and workspace.owns(grad) and given.count(id(grad)) == 1
                 fits = grad.shape == shape and grad.dtype == dtype
                 fitted = grad if fits else _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
                 arrive(target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))

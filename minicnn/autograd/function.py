@@ -21,11 +21,12 @@ The framework's own operations use ``Op`` (``op.py``), whose rules work on array
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import anomaly, tracing
+from . import anomaly, tracing, views
 from .grad_mode import is_grad_enabled, no_grad
 from .op import Context, Op, record
 from .tensor import Tensor
@@ -37,6 +38,7 @@ class FunctionContext(Context):
     def __init__(self, name: str, needs_input_grad: tuple[bool, ...]):
         super().__init__(name, needs_input_grad)
         self._non_differentiable: tuple[Tensor, ...] = ()
+        self._dirty: tuple[Tensor, ...] = ()
         self._tensors: tuple[Tensor | None, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
@@ -60,13 +62,15 @@ class FunctionContext(Context):
         self._non_differentiable = outputs
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether a missing output gradient arrives as zeros (the default) or as None. Only True is supported."""
-        if not value:
-            raise NotImplementedError("set_materialize_grads(False): missing gradients always arrive as zeros here")
+        """Whether the gradient of an output that was not used arrives as zeros (the default) or as None."""
+        self.materialize_grads = bool(value)
 
     def mark_dirty(self, *inputs: Tensor) -> None:
-        """Not supported: a custom function may not change its inputs."""
-        raise NotImplementedError("mark_dirty: return a new tensor instead of changing an input in place")
+        """Say that these inputs have been changed in place. ``forward`` must return them."""
+        self._dirty = inputs
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """For ``jvp`` in torch; there is no forward mode here, so nothing is kept."""
 
 
 class Function(Op):
@@ -89,6 +93,14 @@ class Function(Op):
             f"{ctx.name}: define a static method backward(ctx, *grads) to differentiate through it"
         )
 
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        raise NotImplementedError("vmap: functions are not batched here; write forward for a batch")
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        raise NotImplementedError("jvp: there is no forward mode; autograd.functional.jvp goes by the Jacobian")
+
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
         if tracing.state.tracer is not None:
@@ -106,6 +118,12 @@ class Function(Op):
         results = result if isinstance(result, tuple) else (result,)
         tensors = [a for a in args if isinstance(a, Tensor)]
         outputs: list[Tensor] = []
+        changed = [(number, t) for t in ctx._dirty for number, r in enumerate(results) if r is t]
+        if len(changed) < len(ctx._dirty):
+            raise RuntimeError(f"{cls.__name__}.forward: an input given to mark_dirty must be returned as well")
+        if any(ctx.needs_input_grad):
+            for t in ctx._dirty:
+                views.require_changeable(t, cls.__name__)
         for i, r in enumerate(results):
             if not isinstance(r, Tensor):
                 raise TypeError(f"{cls.__name__}.forward: expected tensors, output {i} is a {type(r).__name__}")
@@ -120,6 +138,10 @@ class Function(Op):
             for tensor in ctx._non_differentiable:
                 tensor._node, tensor._output_number = None, 0
             ctx.seal(tensors + outputs + [t for t in ctx._tensors if t is not None])
+            for number, target in changed:
+                views.follow(target, outputs[number])
+        for number, target in changed:  # the same tensor, with a new history
+            outputs[number] = target
         ctx._tensors = ()  # the arrays are enough from here on: an output kept here would keep its own graph alive
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]
 
@@ -127,7 +149,7 @@ class Function(Op):
     def run_backward(cls, ctx: Any, grad_outs: tuple) -> tuple:
         if ctx._saved is None:
             ctx.saved  # noqa: B018  raises: the graph was freed
-        grads = cls.backward(ctx, *(Tensor(g) for g in grad_outs))
+        grads = cls.backward(ctx, *(None if g is None else Tensor(g) for g in grad_outs))
         grads = grads if isinstance(grads, tuple) else (grads,)
         expected = len(ctx.needs_input_grad)
         if len(grads) > expected and all(g is None for g in grads[expected:]):
@@ -138,6 +160,11 @@ class Function(Op):
                 "forward, None where there is none"
             )
         return tuple(_as_array(cls.__name__, i, g) for i, g in enumerate(grads))
+
+
+def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For a ``backward`` that cannot be differentiated itself. Here none can, so this returns it as it is."""
+    return function
 
 
 def _as_array(name: str, i: int, grad: Any) -> np.ndarray | None:

@@ -5,6 +5,8 @@ One flag a thread, as in torch.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
 from contextlib import ContextDecorator
 from types import TracebackType
@@ -32,6 +34,36 @@ class _GradMode(ContextDecorator):
     def _recreate_cm(self) -> _GradMode:
         # A decorated function gets a manager of its own for each call: recursion and threads do not share a list.
         return _GradMode(self._enabled)
+
+    def __call__(self, function):
+        """As a decorator; the body of a generator runs in this mode too, what is done with its values does not."""
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def generate(*args, **kwargs):
+            inner = function(*args, **kwargs)
+            step = inner.__next__
+            try:
+                while True:
+                    with self._recreate_cm():
+                        try:
+                            value = step()
+                        except StopIteration as end:
+                            return end.value
+                    try:
+                        sent = yield value
+                        step = functools.partial(inner.send, sent)
+                    except GeneratorExit:
+                        with self._recreate_cm():
+                            inner.close()
+                        raise
+                    except BaseException as error:
+                        step = functools.partial(inner.throw, error)
+            finally:
+                inner.close()
+
+        return generate
 
     def __enter__(self) -> None:
         self._former.append(_mode.enabled)

@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import anomaly, tracing
+from . import anomaly, saving, tracing
 from .grad_mode import is_grad_enabled
 from .tensor import UNRECORDED_VIEW, Tensor, View
 from .version import VersionCell
@@ -43,11 +43,14 @@ class Context:
     the others. Options and numbers may be kept as attributes; arrays go through :meth:`save`.
     """
 
+    materialize_grads = True  # whether the gradient of an output that was not used arrives as zeros, or as None
+
     def __init__(self, name: str, needs_input_grad: tuple[bool, ...]):
         self.name = name
         self.needs_input_grad = needs_input_grad
         self._saved: tuple | None = ()
         self._seen: list[tuple[VersionCell, int] | None] = []
+        self._unpack: Any = None  # of saved-tensor hooks (``graph.py``), where what was kept is what they made of it
 
     def save(self, *arrays: np.ndarray | None) -> None:
         """Keep arrays for the backward pass: inputs, outputs or fresh arrays, never a view of an input.
@@ -68,16 +71,18 @@ class Context:
             if seen is not None and seen[0].value != seen[1]:
                 cell, version = seen
                 raise RuntimeError(
-                    f"{self.name} kept an array of shape {tuple(array.shape)} for its backward pass, and "
+                    f"{self.name} kept an array of shape {np.shape(array)} for its backward pass, and "
                     f"{cell.last_writer} has changed it in place since (it is at version {cell.value}, expected "
                     f"{version}). Use the out-of-place form, or clone() first"
                 )
-        return self._saved
+        return self._saved if self._unpack is None else self._unpack(self._saved)
 
     def seal(self, tensors: list[Tensor]) -> None:
         """Note the versions of what was saved; ``tensors`` are the inputs and outputs of the call."""
         cells = {id(t._array): t._version_cell for t in tensors}
         self._seen = [(cell, cell.value) if (cell := cells.get(id(a))) else None for a in self._saved or ()]
+        if saving.state.hooks and self._saved:
+            self._saved, self._unpack = saving.packed(self._saved)
 
     def release(self) -> None:
         """Free what was kept; a second backward that needs it is an error from here on."""

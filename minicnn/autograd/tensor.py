@@ -384,7 +384,7 @@ class Tensor:
         """
         from . import backward
 
-        backward(self, gradient, retain_graph, create_graph, inputs)
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
         """The same memory, out of the graph. Shares the version, so changing it in place is noticed."""

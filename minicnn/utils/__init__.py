@@ -1,5 +1,6 @@
-"""``minicnn.utils.data`` under the path that PyTorch programs import it from, and ``minicnn.utils.dlpack``."""
+"""What PyTorch programs import from ``torch.utils``: ``data``, ``dlpack``, and ``checkpoint`` (less memory for more
+computing)."""
 
-from . import data, dlpack
+from . import checkpoint, data, dlpack
 
-__all__ = ["data", "dlpack"]
+__all__ = ["checkpoint", "data", "dlpack"]

@@ -100,3 +100,19 @@ def test_as_a_decorator():
         decorated(mc.tensor([-1.0]))
     assert decorated(mc.tensor([1.0])).item() == 0
     assert mc.isnan(mc.tensor([-1.0]).log()).all()
+
+
+def test_by_a_flag():
+    x = mc.tensor([-1.0], requires_grad=True)
+    with mc.autograd.set_detect_anomaly(True), pytest.raises(RuntimeError, match="made the first NaN"):
+        x.sqrt()
+    x.sqrt()
+    mode = mc.autograd.set_detect_anomaly(True)
+    try:
+        with pytest.raises(RuntimeError, match="made the first NaN"):
+            x.sqrt()
+        with mc.autograd.set_detect_anomaly(False):
+            x.sqrt()
+    finally:
+        mode.__exit__(None, None, None)
+    x.sqrt()

@@ -562,3 +562,38 @@ def test_infinities_that_cancel_are_nan_not_a_warning():
         x = mc.zeros(1, requires_grad=True)
         (x.log() - x.log()).backward()
         assert np.isnan(x.grad.item())
+
+
+def test_grad_of_what_was_not_used():
+    """None, zeros or an error, as in torch; and inputs by name."""
+    for m in (mc, torch):
+        x, y = m.ones(2, requires_grad=True), m.ones(3, requires_grad=True)
+        out = (x * 2).sum()
+        for options, expected in (
+            ({"allow_unused": True}, None),
+            ({"materialize_grads": True}, [0, 0, 0]),
+            ({"materialize_grads": True, "allow_unused": True}, [0, 0, 0]),
+        ):
+            gradients = m.autograd.grad(out, {"x": x, "y": y}, retain_graph=True, **options)
+            assert list(gradients) == ["x", "y"]
+            assert gradients["x"].tolist() == [2, 2]
+            assert (gradients["y"] if expected is None else gradients["y"].tolist()) == expected
+        with pytest.raises(RuntimeError, match="allow_unused"):
+            m.autograd.grad(out, [x, y], retain_graph=True)
+        with pytest.raises(ValueError, match="allow_unused"):
+            m.autograd.grad(out, [x, y], materialize_grads=True, allow_unused=False)
+        with pytest.raises(RuntimeError, match="inputs"):
+            m.autograd.grad(out, [])
+        with pytest.warns(FutureWarning, match="only_inputs"):
+            m.autograd.grad(out, x, only_inputs=False)
+    with pytest.raises(NotImplementedError, match="is_grads_batched"):
+        mc.autograd.grad(out, x, is_grads_batched=True)
+
+
+def test_the_old_name_of_grad_tensors():
+    x = mc.ones(2, requires_grad=True)
+    with pytest.warns(FutureWarning, match="grad_variables"):
+        mc.autograd.backward([x * 2], grad_variables=[mc.tensor([1.0, 3.0])])
+    assert x.grad.tolist() == [2, 6]
+    with pytest.warns(FutureWarning), pytest.raises(RuntimeError, match="pass grad_tensors only"):
+        mc.autograd.backward([x * 2], [mc.ones(2)], grad_variables=[mc.ones(2)])

@@ -7,6 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
+import torch
 
 import minicnn as mc
 from tests.helpers.oracle import check_gradients, compare
@@ -275,10 +276,80 @@ def test_errors_in_forward():
         make(lambda ctx, x: x.detach().numpy()).apply(leaf(1.0))
     with pytest.raises(TypeError, match=r"save_for_backward: expected tensors or None, got int"):
         make(lambda ctx, x: ctx.save_for_backward(3)).apply(leaf(1.0))
-    with pytest.raises(NotImplementedError, match=r"mark_dirty"):
-        make(lambda ctx, x: ctx.mark_dirty(x)).apply(leaf(1.0))
-    with pytest.raises(NotImplementedError, match=r"set_materialize_grads"):
-        make(lambda ctx, x: ctx.set_materialize_grads(False)).apply(leaf(1.0))
+    with pytest.raises(RuntimeError, match=r"given to mark_dirty must be returned"):
+        make(lambda ctx, x: ctx.mark_dirty(x) or x * 2).apply(leaf(1.0))
+    with pytest.raises(NotImplementedError, match=r"functional.jvp"):
+        mc.autograd.Function.jvp(None)
+    with pytest.raises(NotImplementedError, match=r"for a batch"):
+        mc.autograd.Function.vmap(None, None)
     with pytest.raises(ZeroDivisionError):
         make(lambda ctx, x: 1 / 0).apply(leaf(1.0))
     assert mc.is_grad_enabled()
+
+
+def doubled_in_place(m, also=False):
+    """Changes its argument; and returns another tensor beside it, if asked."""
+
+    class Double(m.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_dirty(x)
+            x.mul_(2)
+            return (x, x + 1) if also else x
+
+        @staticmethod
+        def backward(ctx, grad, *more):
+            return grad * 2 + sum(more) * 10
+
+    return Double
+
+
+@pytest.mark.parametrize("also", [False, True])
+def test_changing_an_input_in_place(also):
+    def run(m, x):
+        y = x * 3
+        out = doubled_in_place(m, also).apply(y)
+        first = out[0] if also else out
+        assert first is y
+        return (y * y, *([out[1]] if also else []))
+
+    compare(run, np.array([1.0, -2.0, 0.5]))
+
+
+def test_changing_a_view_in_place():
+    def run(m, x):
+        y = x * 3
+        doubled_in_place(m).apply(y[0])
+        return y * y
+
+    compare(run, np.array([[1.0, -2.0], [0.5, 4.0]]))
+
+
+def test_changing_a_leaf_in_place():
+    for m in (mc, torch):
+        with pytest.raises(RuntimeError, match="leaf"):
+            doubled_in_place(m).apply(m.ones(2, requires_grad=True))
+        plain = m.ones(2)
+        assert doubled_in_place(m).apply(plain) is plain
+        assert plain.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("materialize", [True, False])
+def test_missing_gradients(materialize):
+    for m in (mc, torch):
+        seen = []
+
+        class Two(m.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.set_materialize_grads(materialize)
+                return x * 1, x * 2
+
+            @staticmethod
+            @m.autograd.function.once_differentiable
+            def backward(ctx, g, h, seen=seen):
+                seen.append(None if h is None else h.tolist())
+                return g
+
+        Two.apply(m.ones(2, requires_grad=True))[0].sum().backward()
+        assert seen == [[0, 0] if materialize else None]

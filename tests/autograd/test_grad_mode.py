@@ -165,3 +165,45 @@ def test_leaves_made_under_no_grad():
     assert x.requires_grad
     assert y.requires_grad
     assert (x * y).requires_grad
+
+
+@pytest.mark.parametrize("m", [mc, torch])
+def test_decorated_generators(m):
+    """The generator's body runs in the mode; whoever uses it does not. Sending, throwing and closing go through."""
+    log = []
+
+    @m.no_grad()
+    def values():
+        try:
+            got = yield m.is_grad_enabled()
+            log.append((got, m.is_grad_enabled()))
+            try:
+                yield 2
+            except KeyError:
+                log.append(("caught", m.is_grad_enabled()))
+            yield 3
+        finally:
+            log.append(("closed", m.is_grad_enabled()))
+
+    generator = values()
+    assert next(generator) is False
+    assert m.is_grad_enabled()
+    assert generator.send("sent") == 2
+    assert generator.throw(KeyError) == 3
+    assert m.is_grad_enabled()
+    generator.close()
+    assert log == [("sent", False), ("caught", False), ("closed", False)]
+
+    @m.enable_grad()
+    def result():
+        yield 1
+        return 5
+
+    def outer():
+        return (yield from result())
+
+    generator = outer()
+    assert next(generator) == 1
+    with pytest.raises(StopIteration) as end:
+        next(generator)
+    assert end.value.value == 5

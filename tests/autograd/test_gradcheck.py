@@ -83,3 +83,40 @@ def test_errors():
         gradcheck(lambda a: a, mc.ones(2))
     with pytest.raises(ValueError, match=r"inputs\[0\]: gradcheck needs float64, got minicnn.float32"):
         gradcheck(lambda a: a, mc.ones(2, requires_grad=True))
+
+
+def test_a_result_cut_off_from_its_input_is_found():
+    """It depends on x and says that it does not."""
+    x = mc.ones(2, dtype=mc.float64, requires_grad=True)
+    with pytest.raises(mc.autograd.GradcheckError, match="the backward pass gives 0, central"):
+        mc.autograd.gradcheck(lambda x: x.detach() * 2, (x,))
+
+
+def test_a_backward_that_is_not_deterministic():
+    calls = []
+
+    class Moody(mc.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append(None)
+            return g * (1 + 1e-7 * len(calls))
+
+    x = mc.ones(2, dtype=mc.float64, requires_grad=True)
+    with pytest.raises(mc.autograd.GradcheckError, match="two backward passes differ"):
+        mc.autograd.gradcheck(Moody.apply, (x,))
+    assert mc.autograd.gradcheck(Moody.apply, (x,), nondet_tol=1e-5)
+
+
+def test_torchs_other_arguments():
+    x = mc.ones(2, dtype=mc.float64, requires_grad=True)
+    assert mc.autograd.gradcheck(lambda x: (x * 1, x.detach() * 2), (x,))  # torch too looks at the first only
+    accepted = {"fast_mode": True, "check_undefined_grad": False, "check_grad_dtypes": True, "masked": False}
+    assert mc.autograd.gradcheck(lambda x: x.exp(), (x,), **accepted)
+    assert mc.autograd.gradcheck(lambda x: x.detach(), (x,), check_backward_ad=False)
+    for name in ("check_batched_grad", "check_batched_forward_grad", "check_forward_ad"):
+        with pytest.raises(NotImplementedError, match=name if name == "check_forward_ad" else "check_batched_grad"):
+            mc.autograd.gradcheck(lambda x: x.exp(), (x,), **{name: True})
