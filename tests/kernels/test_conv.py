@@ -116,6 +116,30 @@ def test_larger_shapes(dtype, n, c_in, c_out, size, kernel, stride, padding, gro
             assert_cpu_equals_reference(case)
 
 
+@pytest.mark.parametrize("channels", [1, 16, 24, 37])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "dilation"),
+    [
+        ((21,), (3,), (1,), (1,), (1,)),
+        ((40,), (5,), (4,), (3,), (2,)),  # a stride and a dilation with a common divisor
+        ((3,), (7,), (1,), (6,), (1,)),  # wider than the image
+        ((11, 12), (3, 3), (1, 1), (1, 1), (1, 1)),
+        ((11, 12), (3, 3), (2, 2), (1, 1), (1, 1)),
+        ((7, 7), (5, 4), (3, 2), (0, 3), (1, 3)),
+        ((5, 6, 9), (3, 2, 3), (1, 2, 1), (1, 0, 2), (2, 1, 1)),
+        ((2, 4, 7), (1, 3, 3), (2, 1, 3), (3, 1, 0), (1, 1, 2)),  # padding beyond the filter
+    ],
+)
+def test_depthwise(channels, size, kernel, stride, padding, dilation):
+    """Strips of pixels whole and cut, channels that fill no vector, or overlap in the last one."""
+    rng = np.random.default_rng(channels)
+    for dtype in (np.float32, np.float64):
+        x, bias = normal(rng, (2, channels, *size), dtype), normal(rng, (channels,), dtype)
+        weight = normal(rng, (channels, 1, *kernel), dtype)
+        with num_threads(2):
+            assert_cpu_equals_reference(ConvCase(x, weight, bias, stride, padding, dilation, channels, rng))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("groups", [1, 32])
 def test_repeatable_for_one_number_of_threads(threads, groups):
