@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minicnn.autograd import Tensor, no_grad
@@ -70,7 +70,8 @@ class ParametrizationList(ModuleList):
         with no_grad():
             for module in reversed(list(self)):
                 if hasattr(module, "right_inverse"):
-                    value = module.right_inverse(value)
+                    with suppress(NotImplementedError):  # as if it had none: the original is taken as it is
+                        value = module.right_inverse(value)
         self.is_tensor = isinstance(value, Tensor)
         if not self.is_tensor and not isinstance(value, Sequence):
             raise ValueError(f"right_inverse: expected a Tensor or a sequence of them, got {type(value).__name__}")
