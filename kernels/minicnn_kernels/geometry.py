@@ -198,34 +198,31 @@ def conv_transpose_output_shape(
     return x_shape[0], c_per_group * groups, *out
 
 
-def pool2d_output_shape(
-    x_shape: Shape, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> tuple[int, int, int, int]:
-    """Check the arguments of a pooling and return (n, c, h_out, w_out).
+def pool_output_shape(
+    x_shape: Shape, kernel_size: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil_mode: bool
+) -> Shape:
+    """Check the arguments of a pooling in one, two or three dimensions and return (n, c, *spatial).
 
     Raises
     ------
     ValueError
         If the shape or parameters do not fit together.
     """
-    _require_dims("x", x_shape, ("n", "c", "h", "w"), "add a batch axis to a single image with x.unsqueeze(0)")
-    _require_positive("kernel_size", kernel_size)
-    _require_positive("stride", stride)
-    _require_positive("dilation", dilation)
-    _require_not_negative("padding", padding)
-    for axis in range(2):
+    axes = len(kernel_size)
+    _require_dims("x", x_shape, ("n", "c", *SIZES[axes]), "add a batch axis to a single example with x.unsqueeze(0)")
+    _require_window(kernel_size, stride, padding, dilation)
+    if min(x_shape[1:]) < 1:
+        raise ValueError(f"pooling: x of shape {_text(x_shape)} must not be empty; only its batch may")
+    for axis, name in enumerate(AXES[axes]):
         if 2 * padding[axis] > kernel_size[axis]:
             raise ValueError(
                 "padding must be at most half of kernel_size, or a window could lie on padding alone: along the "
-                f"{AXES[2][axis]}, kernel_size={kernel_size[axis]} and padding={padding[axis]}; "
+                f"{name}, kernel_size={kernel_size[axis]} and padding={padding[axis]}; "
                 f"use at most {kernel_size[axis] // 2}"
             )
     _window_positions("pooling", x_shape, kernel_size, stride, padding, dilation)
-    h_out, w_out = (
-        pool_output_size(x_shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], ceil_mode)
-        for a in range(2)
-    )
-    return x_shape[0], x_shape[1], h_out, w_out
+    positions = zip(x_shape[2:], kernel_size, stride, padding, dilation, strict=True)
+    return *x_shape[:2], *(pool_output_size(*axis, ceil_mode) for axis in positions)
 
 
 def unfold_output_shape(

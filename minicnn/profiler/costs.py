@@ -32,12 +32,14 @@ from ..ops.indexing import GetItem
 from ..ops.joining import Cat, Split, Unbind
 from ..ops.matmul import Linear, MatMul
 from ..ops.norm import BatchNormEval, BatchNormTrain
-from ..ops.pooling import AvgPool2d, MaxPool2d
+from ..ops.padding import Pad, PadFromInput
+from ..ops.pooling import AvgPool, MaxPool1d, MaxPool2d, MaxPool3d, MaxPoolIndices
 from ..ops.promotion import Cast
 from ..ops.reduction import Mean, Sum
 from ..ops.residual import AddReLU, BatchNormAddReLU
 from ..ops.shape import Clone, Expand, Permute, Reshape
 from ..ops.softmax import LogSoftmax, Softmax
+from ..ops.unpooling import MaxUnpool
 
 
 class Cost(NamedTuple):
@@ -179,6 +181,11 @@ def _taps(c: _Call) -> int:
     return math.prod(c.options["window"][0])  # kernel size
 
 
+def _seen(c: _Call) -> int:
+    """The places that all windows see, together."""
+    return math.prod(c.out.shape[:2]) * math.prod(int(axis.counts.sum()) for axis in c.options["windows"])
+
+
 def _then(first: Callable[[_Call], _Flops], forward: int, backward: int) -> Callable[[_Call], _Flops]:
     """A rule, and so many more for each element of the result."""
 
@@ -221,8 +228,12 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     BatchNormReLU: _then(_NORM, 1, 1),
     BatchNormAddReLU: _then(_NORM, 2, 1),
     BatchNormReLUMaxPool2d: _pooled(_of_input(7, 10)),
-    MaxPool2d: lambda c: _Flops(_taps(c) * c.size, c.size),
-    AvgPool2d: lambda c: _Flops(_taps(c) * c.size, _taps(c) * c.size),
+    **dict.fromkeys((MaxPool1d, MaxPool2d, MaxPool3d), lambda c: _Flops(_taps(c) * c.size, c.size)),
+    MaxPoolIndices: lambda c: _Flops(_seen(c), c.size),
+    AvgPool: lambda c: _Flops(_seen(c), _seen(c)),
+    MaxUnpool: _NOTHING,
+    Pad: _NOTHING,
+    PadFromInput: _NOTHING,
     ReLU: _each(1, 1),
     Softmax: _each(5, 4),  # max, -, exp, sum, /; y (g - sum y g)
     LogSoftmax: _each(5, 4),  # max, -, exp, sum, -; g - e^y sum g

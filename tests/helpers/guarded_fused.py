@@ -31,6 +31,11 @@ class FencedMemory:
         poison = np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
         return fenced(poison, self.at_end).reshape(shape)
 
+    def zeros(self, shape, dtype):
+        out = self.empty(shape, dtype)
+        out.fill(0)
+        return out
+
 
 def image(array: np.ndarray, at_end: bool) -> np.ndarray:
     """A fenced copy of (n, c, h, w), channels last in memory."""

@@ -116,28 +116,28 @@ def conv_cases(
 
 
 class PoolCase(NamedTuple):
-    """A pooling: image and parameters."""
+    """A pooling: a sequence, an image or a volume, and parameters."""
 
     x: np.ndarray
-    kernel_size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
     ceil_mode: bool
     rng: np.random.Generator
 
 
 @st.composite
-def pool_cases(draw: st.DrawFn, max_channels: int = 20, dilated: bool = True) -> PoolCase:
-    """Any pooling whose window fits into the padded image; often with ties, sometimes with NaN and infinities."""
+def pool_cases(draw: st.DrawFn, max_channels: int = 20, dilated: bool = True, axes: tuple[int, ...] = (2,)) -> PoolCase:
+    """Any pooling whose window fits into the padded input; often with ties, sometimes with NaN and infinities."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    kernel, stride = draw(pairs(1, 3)), draw(pairs(1, 4))
-    dilation = draw(pairs(1, 2)) if dilated else (1, 1)
-    extent = [dilation[a] * (kernel[a] - 1) + 1 for a in range(2)]
-    padding = (draw(st.integers(0, kernel[0] // 2)), draw(st.integers(0, kernel[1] // 2)))
-    low = [max(1, extent[a] - 2 * padding[a]) for a in range(2)]
-    h, w = (draw(st.integers(low[a], low[a] + 8)) for a in range(2))
-    x = rng.standard_normal((draw(st.integers(0, 3)), draw(st.integers(1, max_channels)), h, w))
+    n = draw(st.sampled_from(axes))
+    kernel, stride = draw(numbers(n, 1, 3)), draw(numbers(n, 1, 4))
+    dilation = draw(numbers(n, 1, 2)) if dilated else (1,) * n
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    low = [max(1, d * (k - 1) + 1 - 2 * p) for k, p, d in zip(kernel, padding, dilation, strict=True)]
+    size = [draw(st.integers(least, least + (8 if n < 3 else 4))) for least in low]
+    x = rng.standard_normal((draw(st.integers(0, 3)), draw(st.integers(1, max_channels)), *size))
     kind = draw(st.sampled_from(("normal", "ties", "special")))
     if kind == "ties":
         x = np.round(x)
@@ -146,3 +146,8 @@ def pool_cases(draw: st.DrawFn, max_channels: int = 20, dilated: bool = True) ->
         x[rng.random(x.shape) < 0.5] = -np.inf
     x = arrange(x.astype(draw(st.sampled_from(DTYPES))), draw(st.sampled_from(ORDERS)))
     return PoolCase(x, kernel, stride, padding, dilation, draw(st.booleans()), rng)
+
+
+def numbers(n: int, low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
+    """n integers in low .. high."""
+    return st.tuples(*(st.integers(low, high) for _ in range(n)))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import compile_cache_status, cpu, reference, threads
+from minicnn_kernels.windows import adaptive_windows, pool_divisors, window_tables
 
 DTYPES = (np.float32, np.float64)
 
@@ -71,12 +72,6 @@ def check_matrix_products(rng: np.random.Generator, dtype: Any) -> None:
 
 def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
     x, grad = rng.standard_normal((2, 2, 5, 7, 6)).astype(dtype)
-    window = (3, 2), (2, 2), (1, 1), (1, 1), True
-    out, saved = compare("max_pool2d_forward", x, *window)
-    compare("max_pool2d_backward_input", out, saved, x.shape, *window, terms=4)
-    window = (3, 2), (2, 2), (1, 1), True, False, None
-    out = compare("avg_pool2d_forward", x, *window, terms=6)
-    compare("avg_pool2d_backward_input", out, x.shape, *window, terms=6)
     compare("relu_backward_input", grad, compare("relu_forward", x))
     compare("dropout_backward_input", compare("dropout_forward", x, 0.3, 2**40 + 5, 2**33), 0.3, 1, 2)
     compare("philox_words", 2**63 + 9, 2**40, 41)
@@ -105,6 +100,22 @@ def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
             results.append([a for value in own if isinstance(value, list) for a in value if isinstance(a, np.ndarray)])
         for one, other in zip(*results, strict=True):
             np.testing.assert_allclose(one, other, rtol=64 * np.finfo(dtype).eps, atol=1e-30)
+
+
+def check_pooling(rng: np.random.Generator, dtype: Any, c: int, size: tuple[int, ...]) -> None:
+    """Windows that overlap, and one that sees everything; fewer channels than a vector has lanes, and more."""
+    x, n = rng.standard_normal((2, c, *size)).astype(dtype), len(size)
+    window = (3,) * n, (2,) * n, (1,) * n, (1,) * n
+    windows = window_tables(size, window, True)
+    whole = tuple(adaptive_windows(s, 1) for s in size)
+    out, places = compare("max_pool_forward", x, windows)
+    compare("max_pool_backward_input", out, places, x.shape, windows, terms=4)
+    for tables, divisors in (
+        (windows, pool_divisors(size, window, True, False, None)),
+        (whole, tuple(axis.counts for axis in whole)),
+    ):
+        out = compare("avg_pool_forward", x, tables, divisors, terms=math.prod(size))
+        compare("avg_pool_backward_input", out, x.shape, tables, divisors, terms=6)
 
 
 def check_batch_norm(rng: np.random.Generator, dtype: Any, c: int) -> None:
@@ -146,6 +157,8 @@ def check_all() -> None:
         check_fused(rng, dtype)
         for c in (5, 33):
             check_batch_norm(rng, dtype, c)
+        for c, size in ((5, (7, 6)), (33, (5,)), (70, (4, 5, 3))):
+            check_pooling(rng, dtype, c, size)
 
 
 def main() -> None:

@@ -84,58 +84,65 @@ def im2col(x: np.ndarray, kernel_size: Pair, *window: Any) -> np.ndarray:
     return cols
 
 
-def max_pool2d(
-    x: np.ndarray,
-    grad_out: np.ndarray | None,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """out, grad_x; the first maximum wins, and the first NaN over everything."""
-    n, c, h, w = x.shape
-    h_out, w_out = (
-        pool_size(x.shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], ceil_mode) for a in range(2)
-    )
-    out, grad_x = np.full((n, c, h_out, w_out), -np.inf, x.dtype), np.zeros_like(x)
-    for b, channel, oy, ox in np.ndindex(out.shape):
-        best, place = -math.inf, None
-        for _, y, z in taps(kernel_size, stride, padding, dilation, oy, ox):
-            if 0 <= y < h and 0 <= z < w:
-                value = float(x[b, channel, y, z])
-                if place is None or value > best or (math.isnan(value) and not math.isnan(best)):
-                    best, place = value, (y, z)
-        out[b, channel, oy, ox] = best
-        if place is not None:
-            grad_x[b, channel, place[0], place[1]] += 1.0 if grad_out is None else grad_out[b, channel, oy, ox]
-    return out, grad_x
+def window_places(position: tuple[int, ...], window: tuple, shape: tuple[int, ...]) -> Any:
+    """For each tap of one window, along any number of axes: its place, and whether that is on the input, whether at least on
+    the padding."""
+    for tap in itertools.product(*(range(k) for k in window[0])):
+        axes = list(zip(position, tap, *window, shape, strict=True))
+        place = tuple(o * stride - padding + t * dilation for o, t, _, stride, padding, dilation, _ in axes)
+        inside = [0 <= at < size for at, size in zip(place, shape, strict=True)]
+        near = [-axis[4] <= at < axis[6] + axis[4] for at, axis in zip(place, axes, strict=True)]
+        yield place, all(inside), all(near)
 
 
-def avg_pool2d(
+def max_pool(
+    x: np.ndarray, grad_out: np.ndarray | None, *window: Any, ceil_mode: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """out, the winners' places (-1 where there are none), grad_x; the first maximum wins, and the last NaN over everything.
+
+    window : kernel size, stride, padding, dilation.
+    """
+    size = x.shape[2:]
+    positions = [pool_size(*axis, ceil_mode) for axis in zip(size, *window, strict=True)]
+    out, grad_x = np.full((*x.shape[:2], *positions), -np.inf, x.dtype), np.zeros_like(x)
+    places = np.full(out.shape, -1)
+    for b, channel, *position in np.ndindex(out.shape):
+        best, winner = -math.inf, None
+        for place, inside, _ in window_places(tuple(position), window, size):
+            if inside:
+                value = float(x[b, channel, *place])
+                if winner is None or value > best or math.isnan(value):
+                    best, winner = value, place
+        if winner is not None:
+            out[b, channel, *position] = best
+            number = 0
+            for at, extent in zip(winner, size, strict=True):
+                number = number * extent + at
+            places[b, channel, *position] = number
+            grad_x[b, channel, *winner] += 1.0 if grad_out is None else grad_out[b, channel, *position]
+    return out, places, grad_x
+
+
+def avg_pool(
     x: np.ndarray,
     grad_out: np.ndarray | None,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
+    *window: Any,
     ceil_mode: bool,
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """out, grad_x."""
-    n, c, h, w = x.shape
-    h_out, w_out = (pool_size(x.shape[2 + a], kernel_size[a], stride[a], padding[a], 1, ceil_mode) for a in range(2))
-    out, grad_x = np.zeros((n, c, h_out, w_out), x.dtype), np.zeros_like(x)
-    for b, channel, oy, ox in np.ndindex(out.shape):
-        inside, counted = [], 0
-        for _, y, z in taps(kernel_size, stride, padding, (1, 1), oy, ox):
-            on_image = 0 <= y < h and 0 <= z < w
-            on_padding = -padding[0] <= y < h + padding[0] and -padding[1] <= z < w + padding[1]
-            if on_image:
-                inside.append((y, z))
-            counted += on_padding if count_include_pad else on_image
-        divisor = counted if divisor_override is None else divisor_override
-        for y, z in inside:
-            out[b, channel, oy, ox] += x[b, channel, y, z] / divisor
-            grad_x[b, channel, y, z] += (1.0 if grad_out is None else grad_out[b, channel, oy, ox]) / divisor
+    """out, grad_x. window : kernel size, stride, padding."""
+    size = x.shape[2:]
+    window = (*window, (1,) * len(size))
+    positions = [pool_size(*axis, ceil_mode) for axis in zip(size, *window, strict=True)]
+    out, grad_x = np.zeros((*x.shape[:2], *positions), x.dtype), np.zeros_like(x)
+    for b, channel, *position in np.ndindex(out.shape):
+        seen = list(window_places(tuple(position), window, size))
+        divisor = sum(near if count_include_pad else inside for _, inside, near in seen)
+        divisor = divisor if divisor_override is None else divisor_override
+        for place, inside, _ in seen:
+            if inside:
+                out[b, channel, *position] += x[b, channel, *place] / divisor
+                g = 1.0 if grad_out is None else grad_out[b, channel, *position]
+                grad_x[b, channel, *place] += g / divisor
     return out, grad_x

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn_kernels import cpu, reference
+from minicnn_kernels.windows import window_tables
 from tests.helpers.kernel_cases import DTYPES, ORDERS, PoolCase, arrange, assert_close, normal, num_threads, pool_cases
 from tests.helpers.vector_widths import WIDTHS
 
@@ -39,10 +40,11 @@ def unfused(backend, x, weight, bias, eps, window):
     """The same by plain kernels: out, and a function from grad_out to the gradients."""
     y, mean, _, inv_std = backend.batch_norm_forward_train(x, weight, bias, eps)
     r = backend.relu_forward(y)
-    out, saved = backend.max_pool2d_forward(r, *window)
+    windows = window_tables(x.shape[2:], window[:4], window[4])
+    out, places = backend.max_pool_forward(r, windows)
 
     def backward(grad_out):
-        grad_r = backend.max_pool2d_backward_input(grad_out, saved, x.shape, *window)
+        grad_r = backend.max_pool_backward_input(grad_out, places, x.shape, windows)
         grad_y = backend.relu_backward_input(grad_r, r)
         return backend.batch_norm_backward_train(grad_y, x, weight, mean, inv_std)
 

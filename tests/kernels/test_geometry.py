@@ -109,9 +109,9 @@ def test_pool_refuses(change, message):
         "dilation": ONE,
         "ceil_mode": False,
     }
-    assert geometry.pool2d_output_shape(**arguments) == (2, 3, 4, 4)
+    assert geometry.pool_output_shape(**arguments) == (2, 3, 4, 4)
     with pytest.raises(ValueError, match=re.escape(message)):
-        geometry.pool2d_output_shape(**(arguments | change))
+        geometry.pool_output_shape(**(arguments | change))
 
 
 def test_unfold_and_fold_are_opposite():

@@ -209,10 +209,6 @@ class TestErrors:
         with pytest.raises(ValueError, match=message):
             mc.nn.Conv2d(4, 6, 3, **options)
 
-    def test_what_is_not_there_yet(self):
-        with pytest.raises(NotImplementedError, match="unfold"):
-            mc.nn.MaxPool2d(2, return_indices=True)
-
     def test_channels_that_do_not_fit(self):
         with pytest.raises((ValueError, RuntimeError), match="channels"):
             mc.nn.Conv2d(3, 4, 3)(mc.zeros(1, 1, 8, 8))

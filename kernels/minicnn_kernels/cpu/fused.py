@@ -16,7 +16,9 @@ import math
 import numpy as np
 
 from .. import workspace
+from ..geometry import Pair
 from ..threads import parallel_for
+from ..windows import window_tables, winners_as_places, winners_as_taps
 from . import pool_quarters, pool_windows
 from .activation import _flat, _memory_order, _relu, _shaped, relu_backward_input, relu_forward
 from .channels import (
@@ -35,7 +37,7 @@ from .jit import jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .matmul import matmul
 from .norm import batch_norm_backward_train, batch_norm_forward_train
-from .pooling import GRAIN, Pair, _grain, _output_shape, max_pool2d_backward_input, max_pool2d_forward
+from .pooling import GRAIN, max_pool_backward_input, max_pool_forward
 from .random import philox_blocks, stream
 
 
@@ -86,13 +88,15 @@ def batch_norm_relu_max_pool2d_forward_train(
     """x (n, c, h, w) -> out and saved (n, c, h_out, w_out); mean, biased var and inv_std (c,)."""
     n_taps = kernel_size[0] * kernel_size[1]
     record = np.min_scalar_type(n_taps)
+    windows = window_tables(x.shape[2:], (kernel_size, stride, padding, dilation), ceil_mode)
     if not fills_a_vector(x):
         y, mean, var, inv_std = batch_norm_relu_forward_train(x, weight, bias, eps)
-        out, winners = max_pool2d_forward(y, kernel_size, stride, padding, dilation, ceil_mode)
-        return out, np.where(out <= 0, n_taps, winners).astype(record), mean, var, inv_std
+        out, places = max_pool_forward(y, windows)
+        taps = winners_as_taps(places, x.shape[3], (kernel_size, stride, padding, dilation))
+        return out, np.where(out <= 0, n_taps, taps).astype(record), mean, var, inv_std
     x_last = to_channels_last(x)
     constants, moments = _constants(_rows(x_last), weight, bias, eps)
-    shape = _output_shape(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    shape = (*x.shape[:2], *(axis.starts.size for axis in windows))
     out, saved = empty_channels_last(shape, x.dtype), empty_channels_last(shape, record)
     window = (*kernel_size, *stride, *padding, *dilation)
     loops = pool_quarters if pool_quarters.fits(window, ceil_mode, *x.shape[2:]) else pool_windows
@@ -116,8 +120,9 @@ def batch_norm_relu_max_pool2d_backward_train(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """grad_out and saved (n, c, h_out, w_out), x (n, c, h, w) -> grad_x like x, grad_weight (c,), grad_bias (c,)."""
     if not fills_a_vector(x):
-        pooling = kernel_size, stride, padding, dilation, ceil_mode
-        grad_y = max_pool2d_backward_input(grad_out, saved.astype(np.int32), x.shape, *pooling)
+        windows = window_tables(x.shape[2:], (kernel_size, stride, padding, dilation), ceil_mode)
+        places = winners_as_places(saved, x.shape[3], (kernel_size, stride, padding, dilation))
+        grad_y = max_pool_backward_input(grad_out, places, x.shape, windows)
         return batch_norm_backward_train(grad_y, x, weight, mean, inv_std)
     x_last, mean = to_channels_last(x), contiguous(mean)
     window = (*kernel_size, *stride, *padding, *dilation)
@@ -197,6 +202,10 @@ def _rectified(fresh: np.ndarray) -> np.ndarray:
     flat = _flat(fresh, order)
     parallel_for(_relu, flat.size, flat, flat, grain=GRAIN)
     return _shaped(flat, fresh.shape, order)
+
+
+def _grain(x: np.ndarray, rows_an_image: int) -> int:
+    return max(1, GRAIN * rows_an_image * x.shape[0] // max(1, x.size))
 
 
 def _scale(p: float, dtype: np.dtype) -> np.floating:

@@ -43,9 +43,9 @@ def pool_rows(start, stop, x, window, mean, slope, bias, out, saved):
 
 @jit_inline
 def _challenge(best, winner, x, place, centre, factor, shift, tap):
-    """The larger of `best` and the normalised pixel at `place`, or the first NaN; and who that is."""
+    """The larger of `best` and the normalised pixel at `place`, or the last NaN; and who that is."""
     y = (load(x, place) - centre) * factor + shift
-    wins = ~(y <= best) & (best == best)
+    wins = (y > best) | (y != y)
     return where(wins, y, best), where(wins, integer(tap, centre), winner)
 
 

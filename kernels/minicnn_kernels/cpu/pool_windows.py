@@ -43,7 +43,7 @@ def pool_rows(start, stop, x, window, mean, slope, bias, out, saved):
                         line = ((image * h + top + i * dh) * w + left) * c + j
                         for tap in range(first_j, stop_j):
                             y = (load(x, line + tap * dw * c) - centre) * factor + shift
-                            wins = ~(y <= best) & (best == best)  # larger, or the first NaN
+                            wins = (y > best) | (y != y)  # larger, or a NaN
                             best = where(wins, y, best)
                             winner = where(wins, integer(i * kw + tap, centre), winner)
                     at = (row * w_out + ox) * c + j

@@ -9,7 +9,7 @@ registers from pixel to pixel. With these few operations a kernel says so itself
         total = total + load(x, at + p * c)
     store(sums, at, total)
 
-A vector has as many lanes as numbers of the array's type fill the processor's widest register (``lanes``); `+ - *`
+A vector has as many lanes as numbers of the array's type fill the processor's widest register (``lanes``); `+ - * /`
 work lane by lane, comparisons give masks for ``where``. Offsets count elements from the start of a C-contiguous array
 of any shape, and *nothing checks them*. With ``NUMBA_DISABLE_JIT=1`` the same kernels run on short NumPy arrays.
 ``fused.py`` is the reader to go to next.
@@ -192,7 +192,9 @@ for _function, _emit in (
     (operator.add, lambda builder, integers, a, b: builder.fadd(a, b)),
     (operator.sub, lambda builder, integers, a, b: builder.fsub(a, b)),
     (operator.mul, lambda builder, integers, a, b: builder.fmul(a, b)),
+    (operator.truediv, lambda builder, integers, a, b: builder.fdiv(a, b)),
     (operator.and_, lambda builder, integers, a, b: builder.and_(a, b)),
+    (operator.or_, lambda builder, integers, a, b: builder.or_(a, b)),
 ):
     _operator(_function, 2, _emit)
 _operator(operator.invert, 1, lambda builder, integers, a: builder.not_(a))

@@ -35,7 +35,7 @@ from .optim_rules import (
     rmsprop_update,
     rprop_update,
 )
-from .pooling import avg_pool2d_backward_input, avg_pool2d_forward, max_pool2d_backward_input, max_pool2d_forward
+from .pooling import avg_pool_backward_input, avg_pool_forward, max_pool_backward_input, max_pool_forward
 from .random import philox_words
 from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
 from .special import (
@@ -58,8 +58,8 @@ __all__ = [
     "asgd_update",
     "attention_backward",
     "attention_forward",
-    "avg_pool2d_backward_input",
-    "avg_pool2d_forward",
+    "avg_pool_backward_input",
+    "avg_pool_forward",
     "batch_norm_add_relu_backward_train",
     "batch_norm_add_relu_forward_train",
     "batch_norm_backward_eval",
@@ -90,8 +90,8 @@ __all__ = [
     "lgamma_forward",
     "linear_relu_forward",
     "matmul",
-    "max_pool2d_backward_input",
-    "max_pool2d_forward",
+    "max_pool_backward_input",
+    "max_pool_forward",
     "nadam_update",
     "philox_words",
     "prepare_matmul",

@@ -13,12 +13,13 @@ plain kernels; ``cpu/fused.py`` computes it without writing the steps between to
 import numpy as np
 
 from ..geometry import Pair
+from ..windows import window_tables, winners_as_places, winners_as_taps
 from .activation import relu_backward_input, relu_forward
 from .conv import conv_forward
 from .dropout import dropout_forward
 from .matmul import matmul
 from .norm import batch_norm_backward_train, batch_norm_forward_train
-from .pooling import max_pool2d_backward_input, max_pool2d_forward
+from .pooling import max_pool_backward_input, max_pool_forward
 
 
 def batch_norm_relu_forward_train(
@@ -58,9 +59,10 @@ def batch_norm_relu_max_pool2d_forward_train(
     in the smallest unsigned integers that hold it.
     """
     y, mean, var, inv_std = batch_norm_relu_forward_train(x, weight, bias, eps)
-    out, winners = max_pool2d_forward(y, kernel_size, stride, padding, dilation, ceil_mode)
+    out, places = max_pool_forward(y, window_tables(x.shape[2:], (kernel_size, stride, padding, dilation), ceil_mode))
+    taps = winners_as_taps(places, x.shape[3], (kernel_size, stride, padding, dilation))
     n_taps = kernel_size[0] * kernel_size[1]
-    saved = np.where(out <= 0, n_taps, winners).astype(np.min_scalar_type(n_taps))
+    saved = np.where(out <= 0, n_taps, taps).astype(np.min_scalar_type(n_taps))
     return out, saved, mean, var, inv_std
 
 
@@ -79,9 +81,9 @@ def batch_norm_relu_max_pool2d_backward_train(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """grad_out and saved (n, c, h_out, w_out), x (n, c, h, w) -> grad_x like x, grad_weight (c,), grad_bias (c,)."""
     # The taps that won get their gradients; no tap has the number kh * kw, so the rectifier needs no second look.
-    grad_y = max_pool2d_backward_input(
-        grad_out, saved.astype(np.int32), x.shape, kernel_size, stride, padding, dilation, ceil_mode
-    )
+    places = winners_as_places(saved, x.shape[3], (kernel_size, stride, padding, dilation))
+    windows = window_tables(x.shape[2:], (kernel_size, stride, padding, dilation), ceil_mode)
+    grad_y = max_pool_backward_input(grad_out, places, x.shape, windows)
     return batch_norm_backward_train(grad_y, x, weight, mean, inv_std)
 
 
