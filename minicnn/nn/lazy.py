@@ -95,11 +95,11 @@ class UninitializedTensorMixin(Tensor):
         kind = Tensor(_place.__get__(self)).to(*args, **options).dtype
         return self if kind == self.dtype else type(self)(self.requires_grad, dtype=kind)
 
-    def float(self) -> Any:
+    def float(self, memory_format: Any = None) -> Any:
         """Of float32."""
         return self.to(as_dtype("float32"))
 
-    def double(self) -> Any:
+    def double(self, memory_format: Any = None) -> Any:
         """Of float64."""
         return self.to(as_dtype("float64"))
 

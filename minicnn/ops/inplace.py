@@ -91,9 +91,13 @@ def _broadcasts_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return len(shape) <= len(wanted) and all(size in (1, target) for size, target in ends)
 
 
+def _is_bool(x: Any) -> bool:
+    return x._array.dtype.kind == "b" if isinstance(x, Tensor) else isinstance(x, (bool, np.bool_))
+
+
 def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], signature: str):
     def operate(self: Tensor, other: Any, **options: Any) -> Tensor:
-        simple = not options and isinstance(other, (Tensor, *NUMBERS))
+        simple = not options and isinstance(other, (Tensor, *NUMBERS)) and not _is_bool(other)
         needs = is_grad_enabled() and (self.requires_grad or (isinstance(other, Tensor) and other.requires_grad))
         counts = type(other) is int and self._array.dtype == np.int64 and ufunc in (np.add, np.subtract, np.multiply)
         if simple and not needs and (self._array.dtype.kind == "f" or counts) and tracing.state.tracer is None:

@@ -216,10 +216,9 @@ def test_numbers_too_large_for_float32_are_infinite():
 
 
 def test_number_on_the_left_of_numpy():
-    with pytest.raises(TypeError):
-        np.ones(2) * mc.ones(2)
-    with pytest.raises(TypeError):
-        mc.ones(2) * np.ones(2)
+    for product in (np.full(2, 3.0) * mc.ones(2), mc.ones(2) * np.full(2, 3.0)):
+        assert isinstance(product, mc.Tensor)
+        assert product.tolist() == [3, 3]
     with pytest.raises(TypeError, match=r"from_numpy"):
         mc.mul(mc.ones(2), np.ones(2))
     with pytest.raises(TypeError):

@@ -38,6 +38,7 @@ CALLS = {
     "Lerp": lambda: mc.lerp(leaf(2, 3), leaf(3), leaf(2, 1)) + mc.lerp(leaf(2, 3), leaf(3), 0.3),
     "Fmax": lambda: mc.fmax(leaf(2, 3), leaf(3)),
     "Fmin": lambda: mc.fmin(leaf(2, 3), leaf(3)),
+    "Drawn": lambda: mc.normal(leaf(2, 3), 1.0) + mc.bernoulli(leaf(3) - 0.5),
     "NanToNum": lambda: mc.nan_to_num(leaf(3).log()),
     "Round": lambda: leaf(3).round(decimals=1),
     "Logit": lambda: mc.logit(leaf(3) - 0.5) + mc.logit(leaf(3), eps=0.1),

@@ -142,12 +142,12 @@ def _erfinv(x):
 def _digamma(x):
     if x == 0:
         return math.copysign(math.inf, -x)
-    below = np.floor(x)
-    if math.isnan(x) or (x < 0 and below == x):
+    nearest = np.floor(x + 0.5)
+    if math.isnan(x) or (x < 0 and nearest == x):
         return math.nan
     total = 0.0
     if x < 0.5:
-        total, x = -math.pi / math.tan(math.pi * (x - below)), 1 - x
+        total, x = -math.pi / math.tan(math.pi * (x - nearest)), 1 - x
     while x < LARGE:
         total, x = total - 1 / x, x + 1
     if x > 1e17:
@@ -160,12 +160,12 @@ def _digamma(x):
 
 @jit
 def _trigamma(x):
-    below = np.floor(x)
-    if x <= 0 and below == x:
+    nearest = np.floor(x + 0.5)
+    if x <= 0 and nearest == x:
         return math.inf
     total, sign = 0.0, 1.0
     if x < 0.5:
-        total, sign, x = (math.pi / math.sin(math.pi * (x - below))) ** 2, -1.0, 1 - x
+        total, sign, x = (math.pi / math.sin(math.pi * (x - nearest))) ** 2, -1.0, 1 - x
     while x < LARGE:
         total, x = total + sign / (x * x), x + 1
     series, power = 0.0, 1 / (x * x)

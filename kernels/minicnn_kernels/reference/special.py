@@ -73,12 +73,12 @@ def _erfinv(x: float) -> float:
 def _digamma(x: float) -> float:
     if x == 0:
         return math.copysign(math.inf, -x)
-    below = math.floor(x) if abs(x) < math.inf else x
-    if x <= 0 and below == x:
+    nearest = x if abs(x) == math.inf else math.floor(x + 0.5)
+    if x <= 0 and nearest == x:
         return math.nan
     total = 0.0
     if x < 0.5:
-        total, x = -math.pi / math.tan(math.pi * (x - below)), 1 - x
+        total, x = -math.pi / math.tan(math.pi * (x - nearest)), 1 - x
     while x < LARGE:
         total, x = total - 1 / x, x + 1
     if x > 1e17:  # (infinity too)
@@ -90,12 +90,12 @@ def _digamma(x: float) -> float:
 
 
 def _trigamma(x: float) -> float:
-    below = math.floor(x) if abs(x) < math.inf else x
-    if x <= 0 and below == x:
+    nearest = x if abs(x) == math.inf else math.floor(x + 0.5)
+    if x <= 0 and nearest == x:
         return math.inf
     total, sign = 0.0, 1.0
     if x < 0.5:
-        total, sign, x = (math.pi / math.sin(math.pi * (x - below))) ** 2, -1.0, 1 - x
+        total, sign, x = (math.pi / math.sin(math.pi * (x - nearest))) ** 2, -1.0, 1 - x
     while x < LARGE:
         total, x = total + sign / (x * x), x + 1
     series, power = 0.0, 1 / (x * x)

@@ -14,7 +14,7 @@ from minicnn_kernels.workspace import elementwise
 from ...autograd import Op, Tensor
 from ...dtypes import float64
 from ..promotion import cast, promote
-from .operands import Operand, array_of, dtype_of, one, pair, times
+from .operands import Operand, array_of, dtype_of, one, pair, plain, times
 
 
 class Add(Op):
@@ -280,8 +280,10 @@ def pow(input: Operand, exponent: Operand) -> Tensor:
     ValueError : for whole numbers with a negative number as exponent, as in torch. (A tensor of exponents may hold
         negative ones: the result is cut off to 0, but for 1 and -1.)
     """
-    a, b = pair("pow", input, exponent, bools=False)
-    if dtype_of(a).kind in "iu" and not isinstance(exponent, Tensor) and b < 0:
+    a, b = pair("pow", input, exponent, bools=isinstance(exponent, (bool, np.bool_)))
+    if dtype_of(a).kind == "b":
+        return plain(np.logical_or, a, not b)  # x^1 = x, x^0 = 1
+    if dtype_of(a).kind in "iu" and not isinstance(exponent, Tensor) and exponent < 0:
         raise ValueError("exponent: whole numbers to negative whole powers are not whole; convert with .float()")
     return Pow.apply(a, b)
 

@@ -23,8 +23,9 @@ HALF_ROOT_PI = math.sqrt(math.pi) / 2  # erf'(0) is its inverse
 
 def _sinc_gradient(g, x):
     angle = math.pi * x
-    slope = (angle * np.cos(angle) - np.sin(angle)) / (angle * x)  # 0 / 0 at 0, where the sinc has its top
-    return g * np.where(x == 0, 0, slope).astype(x.dtype, copy=False)
+    square = angle * x
+    slope = (angle * np.cos(angle) - np.sin(angle)) / square  # 0 / 0 at 0, where the sinc has its top
+    return g * np.where(square == 0, 0, slope).astype(x.dtype, copy=False)
 
 
 # fmt: off
@@ -125,8 +126,8 @@ class Logit(Op):
     def backward(ctx, grad_out):
         (x,) = ctx.saved
         low, outside = (0.0, np.nan) if ctx.eps is None else (ctx.eps, 0)
-        within = (x >= x.dtype.type(low)) & (x <= x.dtype.type(1 - low))
-        return np.where(within, grad_out / (x * (1 - x)), x.dtype.type(outside))
+        beyond = (x < x.dtype.type(low)) | (x > x.dtype.type(1 - low))
+        return np.where(beyond, x.dtype.type(outside), grad_out / (x * (1 - x)))
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:

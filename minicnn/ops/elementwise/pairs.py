@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from ...autograd import Op, Tensor
+from ..promotion import cast
 from .arithmetic import mul, pow
-from .operands import Operand, dtype_of, one, pair
+from .operands import Operand, dtype_of, one, pair, refuse_bool
 
 
 class Atan2(Op):
-    # y = the angle of the point (b, a),  dy/da = b / (a^2 + b^2),  dy/db = -a / (a^2 + b^2)
+    # y = the angle of the point (b, a),  dy/da = b / (a^2 + b^2),  dy/db = -a / (a^2 + b^2),  0 at the origin
     @staticmethod
     def forward(ctx, a, b):
         ctx.save(a, b)
@@ -21,7 +22,8 @@ class Atan2(Op):
     @staticmethod
     def backward(ctx, grad_out):
         a, b = ctx.saved
-        scaled = grad_out / (a * a + b * b)
+        square = a * a + b * b
+        scaled = np.where(square == 0, grad_out.dtype.type(0), grad_out / square)
         return scaled * b, scaled * -a
 
 
@@ -188,6 +190,9 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     tensor([8.0000, 1.5000])
     """
     pair("ldexp", input, other, numbers=False)
+    if input._array.dtype.kind == "f":
+        refuse_bool(other._array.dtype, "ldexp's exponent")
+        other = other if other.is_floating_point() else cast(other, input.dtype)
     return mul(input, pow(2.0, other))
 
 

@@ -173,8 +173,12 @@ def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None)
     """
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max is needed")
-    x, *bounds = promote(one("clamp", input), *[bound for bound in (min, max) if bound is not None])
-    refuse_bool(dtype_of(x), "clamp")
+    given = [bound for bound in (min, max) if bound is not None]
+    x, *bounds = promote(one("clamp", input), *given)
+    if dtype_of(x).kind == "b":  # torch has this case alone
+        if len(given) == 1 and isinstance(given[0], Tensor):
+            return maximum(x, given[0]) if max is None else minimum(x, given[0])
+        refuse_bool(dtype_of(x), "clamp")
     low = bounds.pop(0) if min is not None else None
     high = bounds.pop(0) if max is not None else None
     return Clamp.apply(x, low, high)
@@ -182,15 +186,11 @@ def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None)
 
 def clamp_min(input: Tensor, min: Operand) -> Tensor:
     """``clamp(input, min=min)``."""
-    if isinstance(min, Tensor) and one("clamp_min", input)._array.dtype == min._array.dtype == bool:
-        return maximum(input, min)
     return clamp(input, min=min)
 
 
 def clamp_max(input: Tensor, max: Operand) -> Tensor:
     """``clamp(input, max=max)``."""
-    if isinstance(max, Tensor) and one("clamp_max", input)._array.dtype == max._array.dtype == bool:
-        return minimum(input, max)
     return clamp(input, max=max)
 
 
