@@ -51,12 +51,38 @@ from ..ops.adaptive_pooling import (
 from ..ops.attention import scaled_dot_product_attention
 from ..ops.conv import conv1d, conv2d, conv3d
 from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..ops.ctc import ctc_loss
+from ..ops.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from ..ops.dropout import dropout
 from ..ops.elementwise import sigmoid, tanh
 from ..ops.fold import fold, unfold
 from ..ops.group_norm import group_norm, instance_norm, local_response_norm
 from ..ops.layer_norm import layer_norm, rms_norm
-from ..ops.loss import cross_entropy, mse_loss, nll_loss
+from ..ops.loss import cross_entropy, nll_loss
+from ..ops.loss_binary import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    hinge_embedding_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+)
+from ..ops.loss_margin import (
+    cosine_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from ..ops.loss_regression import (
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
 from ..ops.matmul import linear
 from ..ops.multi_head_attention import multi_head_attention_forward
 from ..ops.norm import batch_norm
@@ -97,6 +123,8 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
     "conv1d",
@@ -105,11 +133,15 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "elu_",
     "fold",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "group_norm",
@@ -119,7 +151,11 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "hardtanh_",
+    "hinge_embedding_loss",
+    "huber_loss",
     "instance_norm",
+    "kl_div",
+    "l1_loss",
     "layer_norm",
     "leaky_relu",
     "leaky_relu_",
@@ -132,6 +168,7 @@ __all__ = [
     "lp_pool3d",
     "max_pool1d",
     "max_pool1d_with_indices",
+    "margin_ranking_loss",
     "max_pool2d",
     "max_pool2d_with_indices",
     "max_pool3d",
@@ -142,9 +179,16 @@ __all__ = [
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
+    "pdist",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
@@ -157,6 +201,8 @@ __all__ = [
     "selu_",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -166,5 +212,7 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "threshold_",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
 ]

@@ -45,6 +45,7 @@ from . import tensor_methods as _tensor_methods  # hangs the methods on Tensor
 from .activation import hardshrink, prelu, relu, relu_, rrelu, rrelu_, threshold, threshold_
 from .activation_smooth import celu, celu_, selu, selu_
 from .creation import *  # noqa: F403
+from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import dropout
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
 from .gathering import (
@@ -197,6 +198,7 @@ __all__ = [
     "combinations",
     "concat",
     "concatenate",
+    "cosine_similarity",
     "diag",
     "diag_embed",
     "diagflat",
@@ -245,6 +247,8 @@ __all__ = [
     "narrow",
     "narrow_copy",
     "nonzero",
+    "pairwise_distance",
+    "pdist",
     "permute",
     "permute_copy",
     "prelu",

@@ -1,4 +1,5 @@
-"""Losses: cross entropy, negative log likelihood, mean squared error.
+"""Losses of classes: cross entropy and negative log likelihood. (Others: ``loss_regression.py``, ``loss_binary.py``,
+``loss_margin.py``, ``ctc.py``.)
 
 Cross entropy of logits x (n, C) with target distributions q (n, C):
 
@@ -10,15 +11,12 @@ weights multiply q. So one rule serves all three, and the gradient never divides
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from ..autograd import Op, Tensor
-from .promotion import promote, require_floating, require_same_dtype
+from .loss_reduction import reduction_of
+from .promotion import require_floating, require_same_dtype
 from .softmax import log_softmax, log_softmax_array
-
-_REDUCTIONS = ("mean", "sum", "none")
 
 
 class WeightedNLL(Op):
@@ -82,7 +80,7 @@ def cross_entropy(
     ValueError : shapes that do not fit, a label outside the classes (named, with its place), an unknown reduction.
     TypeError : targets that are neither whole numbers nor of the input's type.
     """
-    _check_reduction(size_average, reduce, reduction)
+    reduction = reduction_of(size_average, reduce, reduction)
     require_same_dtype("cross_entropy", input=input, weight=weight)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing: expected 0 to 1, got {label_smoothing}")
@@ -114,7 +112,7 @@ def nll_loss(
     ------
     ValueError, TypeError : as :func:`cross_entropy`; targets are class indices only.
     """
-    _check_reduction(size_average, reduce, reduction)
+    reduction = reduction_of(size_average, reduce, reduction)
     require_same_dtype("nll_loss", input=input, weight=weight)
     rows, target_rows, shape = _as_rows(input, target, "nll_loss")
     if target_rows._array.dtype.kind == "f":
@@ -122,52 +120,6 @@ def nll_loss(
     q, divisor = _class_weights(rows, target_rows, weight, ignore_index, 0.0)
     out = WeightedNLL.apply(rows, q=q, reduction=reduction, divisor=divisor, logits=False)
     return out.reshape(shape) if reduction == "none" else out
-
-
-def mse_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    """``(input - target)^2``, averaged, summed, or element by element.
-
-    >>> import minicnn as mc
-    >>> mc.nn.functional.mse_loss(mc.tensor([1.0, 3.0]), mc.tensor([0.0, 0.0]))
-    tensor(5.)
-
-    Warns
-    -----
-    UserWarning : where the shapes differ and broadcast, which is seldom meant.
-    """
-    _check_reduction(size_average, reduce, reduction)
-    if tuple(input.shape) != tuple(target.shape):
-        warnings.warn(
-            f"mse_loss: target has shape {tuple(target.shape)}, input {tuple(input.shape)}; they broadcast, which is "
-            "seldom what is meant",
-            UserWarning,
-            stacklevel=2,
-        )
-    a, b = promote(input, target)
-    squares = (a - b).square()
-    if weight is not None:
-        squares = squares * weight
-        if reduction == "mean":
-            return squares.sum() / weight.expand_as(squares).sum()
-    return _reduced(squares, reduction)
-
-
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
-    return losses.mean() if reduction == "mean" else losses.sum() if reduction == "sum" else losses
-
-
-def _check_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> None:
-    if size_average is not None or reduce is not None:
-        raise NotImplementedError("size_average and reduce: torch's old arguments are not there; use reduction=")
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"reduction: expected one of {', '.join(map(repr, _REDUCTIONS))}, got {reduction!r}")
 
 
 def _as_rows(input: Tensor, target: Tensor, what: str) -> tuple[Tensor, Tensor, tuple[int, ...]]:
