@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from minicnn.autograd import Tensor
 from minicnn.nn import functional as F
+from minicnn.nn.distance import PairwiseDistance
 from minicnn.nn.module import Module
-from minicnn.ops.distance import pairwise_distance
 from minicnn.ops.loss_reduction import REDUCTIONS, reduction_of
 
 
@@ -407,7 +407,7 @@ class TripletMarginWithDistanceLoss(_Loss):
     ) -> None:
         super().__init__(reduction=reduction)
         _require_positive_margin("TripletMarginWithDistanceLoss", margin)
-        self.distance_function = pairwise_distance if distance_function is None else distance_function
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 

@@ -8,6 +8,7 @@ For p = infinity the norm is the largest |x_i|, and equal ones share the gradien
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class PNorm(Op):
         ctx.p, ctx.axis, ctx.keepdim = p, axis, keepdim
         size = np.abs(x)
         if math.isinf(p):
-            empty = {"initial": 0} if p > 0 else {}
+            empty: dict[str, Any] = {"initial": 0} if p > 0 else {}
             out = (np.max if p > 0 else np.min)(size, axis=axis, keepdims=keepdim, **empty)
         elif p == 0:
             out = np.count_nonzero(x, axis=axis, keepdims=keepdim)

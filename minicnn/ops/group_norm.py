@@ -148,7 +148,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if not input.numel():
         return input
     c = input.shape[1]
-    # (n, c, *spatial) -> (n, c + size - 1, *spatial)
+    # (n, c, *spatial), with zeros in front of the first channel and behind the last
     squares = pad(input * input, (*(0, 0) * (input.ndim - 2), size // 2, (size - 1) // 2))
     total = squares[:, :c]
     for i in range(1, size):

@@ -17,8 +17,7 @@ class BinaryCrossEntropy(Op):
     @staticmethod
     def forward(ctx, x, target):
         ctx.save(x, target)
-        log_x, log_rest = BinaryCrossEntropy.logarithms(x)
-        return -(target * log_x + (1 - target) * log_rest)
+        return -(target * np.maximum(np.log(x), -100) + (1 - target) * np.maximum(np.log1p(-x), -100))
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -27,13 +26,8 @@ class BinaryCrossEntropy(Op):
         if ctx.needs_input_grad[0]:
             grad_x = grad_out * (x - target) / np.maximum(x * (1 - x), x.dtype.type(1e-12))
         if ctx.needs_input_grad[1]:
-            log_x, log_rest = BinaryCrossEntropy.logarithms(x)
-            grad_target = grad_out * (log_rest - log_x)
+            grad_target = grad_out * (np.log1p(-x) - np.log(x))
         return grad_x, grad_target
-
-    @staticmethod
-    def logarithms(x):
-        return np.maximum(np.log(x), -100), np.maximum(np.log1p(-x), -100)
 
 
 def binary_cross_entropy(

@@ -148,6 +148,33 @@ def check_fused(rng: np.random.Generator, dtype: Any) -> None:
     compare("relu_dropout_backward_input", rng.standard_normal(x.shape).astype(dtype), out, 0.3)
 
 
+def check_activations(rng: np.random.Generator, dtype: Any) -> None:
+    x, grad = rng.standard_normal((2, 3, 5, 7)).astype(dtype) * 2
+    for name in reference.activation.ACTIVATIONS:
+        compare("activation_forward", name, x, -0.5, 1.5, terms=4)
+        compare("activation_backward_input", name, grad, x, -0.5, 1.5, terms=4)
+
+
+def check_other_norms(rng: np.random.Generator, dtype: Any) -> None:
+    x, grad = rng.standard_normal((2, 9, 37)).astype(dtype)
+    weight, bias = rng.standard_normal((2, 37)).astype(dtype)
+    for centred in (True, False):
+        _, mean, inv_std = compare("layer_norm_forward", x, weight, bias, 1e-3, centred, terms=40)
+        compare("layer_norm_backward", grad, x, weight, mean, inv_std, centred, terms=100)
+    x, grad = rng.standard_normal((2, 3, 6, 5, 4)).astype(dtype)
+    weight, bias = rng.standard_normal((2, 6)).astype(dtype)
+    _, mean, _, inv_std = compare("group_norm_forward", x, weight, bias, 3, 1e-3, terms=40)
+    compare("group_norm_backward", grad, x, weight, mean, inv_std, 3, terms=100)
+
+
+def check_ctc(rng: np.random.Generator, dtype: Any) -> None:
+    log_probs = np.log(rng.dirichlet(np.ones(5), size=(7, 3))).astype(dtype)
+    targets, lengths = np.array([[1, 1, 2], [3, 0, 0], [4, 2, 4]]), (np.array([7, 4, 0]), np.array([3, 1, 0]))
+    losses, alphas = compare("ctc_loss_forward", log_probs, targets, *lengths, 0, terms=40)
+    grad = rng.standard_normal(3).astype(dtype)
+    compare("ctc_loss_backward", grad, log_probs, targets, *lengths, losses, alphas, 0, terms=1000)
+
+
 def check_all() -> None:
     for dtype in DTYPES:
         rng = np.random.default_rng(0)
@@ -155,6 +182,9 @@ def check_all() -> None:
         check_matrix_products(rng, dtype)
         check_the_rest(rng, dtype)
         check_fused(rng, dtype)
+        check_activations(rng, dtype)
+        check_other_norms(rng, dtype)
+        check_ctc(rng, dtype)
         for c in (5, 33):
             check_batch_norm(rng, dtype, c)
         for c, size in ((5, (7, 6)), (33, (5,)), (70, (4, 5, 3))):
