@@ -37,6 +37,7 @@ RANK = {room: len(LAYERS) - i for i, layer in enumerate(LAYERS) for room in laye
 # Rooms of one layer that may know each other.
 NEIGHBOURS = {
     ("minicnn.__main__", "minicnn.cli"),  # python -m minicnn
+    ("minicnn.weights", "minicnn.data"),  # weights come over the network the way data sets do
     ("minicnn.random", "minicnn.device"),  # Generator(device=...) refuses devices that are not there
 }
 # Modules that may import against the rules. Each with its reason.

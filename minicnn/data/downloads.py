@@ -10,6 +10,7 @@ Read next: `mnist.py`, which knows the files and their mirrors.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
 import time
@@ -28,14 +29,19 @@ class _TransferError(Exception):
     """This mirror did not deliver; another may."""
 
 
-def datasets_folder() -> Path:
-    """Where data sets are kept: ``$MINICNN_HOME/datasets``, else ``minicnn/datasets`` in the user's cache folder."""
+def cache_folder(kind: str) -> Path:
+    """Where downloads of a kind are kept: ``$MINICNN_HOME/KIND``, else ``minicnn/KIND`` in the user's cache folder."""
     home = os.environ.get("MINICNN_HOME")
     if home:
-        return Path(os.path.expanduser(home)) / "datasets"
+        return Path(os.path.expanduser(home)) / kind
     import pooch
 
-    return Path(pooch.os_cache("minicnn")) / "datasets"
+    return Path(pooch.os_cache("minicnn")) / kind
+
+
+def datasets_folder() -> Path:
+    """Where data sets are kept."""
+    return cache_folder("datasets")
 
 
 def mirror_urls(data_set: str, file_name: str, mirrors: Sequence[str]) -> list[str]:
@@ -45,33 +51,56 @@ def mirror_urls(data_set: str, file_name: str, mirrors: Sequence[str]) -> list[s
     return [base + file_name for base in bases]
 
 
-def download(urls: Sequence[str], md5: str, target: Path, *, advice: str, stall_seconds: float = 30.0) -> Path:
+def download(
+    urls: Sequence[str],
+    md5: str | None,
+    target: Path,
+    *,
+    advice: str,
+    stall_seconds: float = 30.0,
+    sha256_prefix: str = "",
+    max_bytes: int = _MAX_BYTES,
+    progress: bool = True,
+) -> Path:
     """Fetch ``target`` from the first of ``urls`` that has it.
 
     Parameters
     ----------
     urls : tried in order.
-    md5 : the file's published MD5, against broken transfers.
+    md5 : the file's published MD5, against broken transfers; or None.
     target : where the file goes; its folder is made.
     advice : ends the error message: what to do without a network.
     stall_seconds : give a mirror up when it sends less than 8 KiB in this time.
+    sha256_prefix : the first hex digits of the file's SHA-256.
+    max_bytes : give a mirror up that sends more.
+    progress : show a bar on a terminal.
 
     Raises
     ------
-    DownloadError : no mirror delivered; the message has each one's reason.
+    DownloadError : no mirror delivered, or ``MINICNN_OFFLINE`` is set; the message has each one's reason.
     OSError : the file cannot be written (a full disk, a missing right).
     """
     import pooch
 
+    if os.environ.get("MINICNN_OFFLINE", "0") not in ("", "0") and not target.is_file():
+        raise DownloadError(
+            f"{target.name}: is not in {target.parent}, and MINICNN_OFFLINE forbids to download it.\n{advice}"
+        )
     failures = []
+
+    def downloader(url: str, output: Any, _: Any) -> None:
+        _transfer(url, output, stall_seconds, max_bytes, progress)
+        if sha256_prefix and not (found := _sha256(output)).startswith(sha256_prefix):
+            raise _TransferError(f"the file's SHA-256 begins with {found[: len(sha256_prefix)]}, not {sha256_prefix}")
+
     for url in urls:
         try:
             path = pooch.retrieve(
                 url,
-                known_hash=f"md5:{md5}",
+                known_hash=None if md5 is None else f"md5:{md5}",
                 fname=target.name,
                 path=target.parent,
-                downloader=lambda url, output, _: _transfer(url, output, stall_seconds),
+                downloader=downloader,
             )
             return Path(path)
         except _TransferError as error:
@@ -83,11 +112,16 @@ def download(urls: Sequence[str], md5: str, target: Path, *, advice: str, stall_
     raise DownloadError("\n".join([f"{target.name}: no mirror delivered it:", *failures, advice]))
 
 
-def _transfer(url: str, output: Any, stall_seconds: float) -> None:
+def _sha256(path: Any) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _transfer(url: str, output: Any, stall_seconds: float, max_bytes: int = _MAX_BYTES, progress: bool = True) -> None:
     """``url`` -> ``output``, a path or an open binary file (Pooch passes a path)."""
     if not hasattr(output, "write"):
         with open(output, "wb") as file:
-            _transfer(url, file, stall_seconds)
+            _transfer(url, file, stall_seconds, max_bytes, progress)
         return
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "minicnn"})
@@ -97,13 +131,13 @@ def _transfer(url: str, output: Any, stall_seconds: float) -> None:
     with response:
         declared = response.headers.get("Content-Length", "")
         total = int(declared) if declared.isdigit() else None
-        with _progress_bar(url.rsplit("/", 1)[-1], total) as advance:
-            received = _copy(response, output, stall_seconds, advance)
+        with _progress_bar(url.rsplit("/", 1)[-1], total, progress) as advance:
+            received = _copy(response, output, stall_seconds, advance, max_bytes)
     if total is not None and received != total:
         raise _TransferError(f"the transfer broke off after {received} of {total} bytes")
 
 
-def _copy(response: Any, output: Any, stall_seconds: float, advance: Any) -> int:
+def _copy(response: Any, output: Any, stall_seconds: float, advance: Any, max_bytes: int) -> int:
     received = window_bytes = 0
     window_start = time.monotonic()
     while True:
@@ -117,8 +151,8 @@ def _copy(response: Any, output: Any, stall_seconds: float, advance: Any) -> int
         advance(len(chunk))
         received += len(chunk)
         window_bytes += len(chunk)
-        if received > _MAX_BYTES:
-            raise _TransferError(f"it sends more than {_MAX_BYTES} bytes")
+        if received > max_bytes:
+            raise _TransferError(f"it sends more than {max_bytes} bytes")
         now = time.monotonic()
         if window_bytes >= 8192:
             window_start, window_bytes = now, 0
@@ -136,13 +170,13 @@ def _reason(error: Exception) -> str:
 class _progress_bar:
     """``with _progress_bar(name, total) as advance:`` a bar on a terminal, nothing elsewhere."""
 
-    def __init__(self, name: str, total: int | None):
+    def __init__(self, name: str, total: int | None, wanted: bool):
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bar = None
         console = Console(stderr=True)
-        if console.is_terminal:
+        if wanted and console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=console)
             self._task = self._bar.add_task(name, total=total)

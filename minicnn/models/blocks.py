@@ -46,9 +46,7 @@ class ConvNormActivation(Sequential):
     ):
         padding = (kernel_size - 1) // 2
         layers: list[Module] = [
-            Conv2d(
-                in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=norm_layer is None
-            )
+            Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=norm_layer is None)
         ]
         if norm_layer is not None:
             layers.append(norm_layer(out_channels))

@@ -226,7 +226,9 @@ class SameConv2d(Conv2d):
             total = max((-(-size // s) - 1) * s + k - size, 0)
             padding += [total // 2, total - total // 2]
         if padding[0] == padding[1] and padding[2] == padding[3]:
-            return F.conv2d(x, self.weight, self.bias, self.stride, (padding[2], padding[0]), self.dilation, self.groups)
+            return F.conv2d(
+                x, self.weight, self.bias, self.stride, (padding[2], padding[0]), self.dilation, self.groups
+            )
         return F.conv2d(F.pad(x, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 

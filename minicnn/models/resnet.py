@@ -92,7 +92,7 @@ class BasicBlock(Module):
 
 
 class Bottleneck(Module):
-    """1x1, 3x3 (which has the stride), 1x1 beside a shortcut: (n, inplanes, h, w) -> (n, 4 planes, h / stride, w / stride)."""
+    """1x1, 3x3 with the stride s, 1x1, beside a shortcut: (n, inplanes, h, w) -> (n, 4 planes, h / s, w / s)."""
 
     expansion: ClassVar[int] = 4
 

@@ -22,9 +22,7 @@ class MLPBlock(Sequential):
     """Linear, GELU, dropout, linear, dropout: parts 0 to 4."""
 
     def __init__(self, in_dim: int, mlp_dim: int, dropout: float):
-        super().__init__(
-            Linear(in_dim, mlp_dim), GELU(), Dropout(dropout), Linear(mlp_dim, in_dim), Dropout(dropout)
-        )
+        super().__init__(Linear(in_dim, mlp_dim), GELU(), Dropout(dropout), Linear(mlp_dim, in_dim), Dropout(dropout))
         for layer in (self[0], self[3]):
             init.xavier_uniform_(layer.weight)
             init.normal_(layer.bias, std=1e-6)

@@ -11,7 +11,10 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -29,6 +32,7 @@ __all__ = [
     "normal_",
     "ones_",
     "orthogonal_",
+    "skipped",
     "sparse_",
     "trunc_normal_",
     "uniform_",
@@ -36,6 +40,35 @@ __all__ = [
     "xavier_uniform_",
     "zeros_",
 ]
+
+F = TypeVar("F", bound=Callable[..., Tensor])
+_skipping: ContextVar[bool] = ContextVar("skipping", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Inside, the functions of this file leave their tensors as they are: for modules whose weights are loaded at once.
+
+    >>> from minicnn import nn
+    >>> with skipped():
+    ...     layer = nn.Linear(1000, 1000)  # takes no time, and no memory before it is used
+    """
+    token = _skipping.set(True)
+    try:
+        yield
+    finally:
+        _skipping.reset(token)
+
+
+def _skippable(fill: F) -> F:
+    """A function that fills its first argument, but for :func:`skipped`."""
+
+    @functools.wraps(fill)
+    def wrapped(tensor: Tensor, *args: Any, **options: Any) -> Tensor:
+        return tensor if _skipping.get() else fill(tensor, *args, **options)
+
+    return cast(F, wrapped)
+
 
 _GAINS = {"sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
 _LINEAR = ("linear", *(f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3)))
@@ -71,18 +104,21 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     )
 
 
+@_skippable
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with uniform values in [a, b)."""
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
+@_skippable
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with normal values of the given mean and standard deviation."""
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
 
+@_skippable
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with ``val``."""
     with no_grad():
@@ -226,6 +262,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
 
 
+@_skippable
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -272,6 +309,7 @@ def trunc_normal_(
     return _assign(tensor, np.clip(values.astype(dtype), dtype(a), dtype(b)).reshape(tensor.shape))
 
 
+@_skippable
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """Make the weight, seen as a matrix (out, everything else), orthogonal: Saxe et al. 2013, times ``gain``.
 
@@ -295,6 +333,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     return _assign(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
 
 
+@_skippable
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Fill a matrix with normal values, then set ceil(sparsity * rows) of each column to 0: Martens 2010.
 
@@ -312,6 +351,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     return _assign(tensor, values)
 
 
+@_skippable
 def _assign(tensor: Tensor, values: np.ndarray) -> Tensor:
     with no_grad():
         return tensor.copy_(Tensor(values))

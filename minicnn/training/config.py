@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
-from ..models import list_models
+from ..models import SMALL
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("onecycle", "cosine", "step", "none")
@@ -23,7 +23,7 @@ class TrainConfig:
     data : ``"mnist10k"`` (inside the package), ``"mnist"``, ``"fashion-mnist"``, or a folder of class-named folders of
         images.
     data_root : where to look for the files of ``data`` first.
-    model : a name of :func:`minicnn.models.list_models`.
+    model : a name among ``minicnn.models.SMALL``.
     epochs : passes over the training set.
     batch_size : examples a step.
     lr : learning rate; with a schedule, its highest.
@@ -82,8 +82,8 @@ class TrainConfig:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
         if not 0 <= self.seed < 1 << 64:
             raise ValueError(f"seed: expected a number from 0 to 2**64 - 1, got {self.seed}")
-        if self.model not in list_models():
-            raise ValueError(f"model {self.model!r} is not known; expected one of {', '.join(list_models())}")
+        if self.model not in SMALL:
+            raise ValueError(f"model {self.model!r} is not known; expected one of {', '.join(sorted(SMALL))}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ValueError(f"lr: expected a positive learning rate, got {self.lr}")
         if not 0 <= self.momentum < 1:

@@ -19,7 +19,7 @@ from minicnn_kernels import compile_cache_status, use_backend
 from .. import optim
 from ..autograd import Tensor, no_grad
 from ..dtypes import DType
-from ..models import get_model, list_models
+from ..models import SMALL, get_model
 from ..nn import (
     AvgPool2d,
     BatchNorm1d,
@@ -107,7 +107,7 @@ def warm_up(
 
     Parameters
     ----------
-    models : names of :func:`minicnn.models.list_models`; None for all.
+    models : names among ``minicnn.models.SMALL``; None for all.
     dtypes : in which floating-point types.
     layers : also the kernels of layers that no ready-made model has: convolutions with strides, groups and many channels,
         pools that overlap, ...
@@ -122,11 +122,11 @@ def warm_up(
     >>> done.after.files >= done.before.files, done.jobs
     (True, 5)
     """
-    names = list_models() if models is None else list(models)
+    names = sorted(SMALL) if models is None else list(models)
     wanted = list(dtypes)
     for name in names:
-        if name not in list_models():
-            raise ValueError(f"models: {name!r} is not known; expected some of {', '.join(list_models())}")
+        if name not in SMALL:
+            raise ValueError(f"models: {name!r} is not known; expected some of {', '.join(sorted(SMALL))}")
     for dtype in wanted:
         if not (isinstance(dtype, DType) and dtype.is_floating_point):
             raise TypeError(f"dtypes: expected minicnn.float32 or minicnn.float64, got {dtype!r}")

@@ -2,6 +2,7 @@
 
 - `basic.py`: Compose, ToTensor, Normalize, Lambda
 - `random_geometry.py`: RandomCrop, RandomHorizontalFlip, RandomRotation, RandomAffine, and `digit_augmentation`
+- `resizing.py`: Resize, CenterCrop, and the presets of published weights
 - `warp.py`: the arithmetic of turning and shifting pixels
 - `batched.py`: how a whole batch of tensors is transformed at once
 
@@ -16,10 +17,13 @@ from .random_geometry import (
     RandomRotation,
     digit_augmentation,
 )
+from .resizing import CenterCrop, ImageClassification, Resize, VideoClassification
 from .warp import InterpolationMode
 
 __all__ = [
+    "CenterCrop",
     "Compose",
+    "ImageClassification",
     "InterpolationMode",
     "Lambda",
     "Normalize",
@@ -27,6 +31,8 @@ __all__ = [
     "RandomCrop",
     "RandomHorizontalFlip",
     "RandomRotation",
+    "Resize",
     "ToTensor",
+    "VideoClassification",
     "digit_augmentation",
 ]

@@ -22,18 +22,28 @@ _BLOCK_PIXELS = 1 << 13
 
 
 class InterpolationMode(enum.Enum):
-    """How a pixel between pixels is read. The strings "nearest" and "bilinear" do as well."""
+    """How a pixel between pixels is read. The strings, such as "nearest" and "bilinear", do as well.
+
+    Turning and shifting (`RandomAffine`, `RandomRotation`) know the first two; resizing knows all, as Pillow does.
+    """
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    BOX = "box"
+    HAMMING = "hamming"
+    LANCZOS = "lanczos"
 
     @classmethod
     def of(cls, value: InterpolationMode | str) -> InterpolationMode:
-        """The mode that ``value`` is or names."""
+        """The mode that ``value`` is or names, of those that images are turned and shifted with."""
         try:
-            return cls(value)
+            mode = cls(value)
+            if mode not in (cls.NEAREST, cls.BILINEAR):
+                raise ValueError
+            return mode
         except ValueError:
-            names = ", ".join(repr(mode.value) for mode in cls)
+            names = ", ".join(repr(mode.value) for mode in (cls.NEAREST, cls.BILINEAR))
             raise ValueError(f"interpolation: expected one of {names}, got {value!r}") from None
 
 
