@@ -29,7 +29,7 @@ LAYERS = [
     {"minicnn.data", "minicnn.weights"},
     {"minicnn.ops"},
     {"minicnn.autograd"},
-    {"minicnn.device", "minicnn.dtypes", "minicnn.layout", "minicnn.random", "minicnn.cuda"},
+    {"minicnn.device", "minicnn.dtypes", "minicnn.layout", "minicnn.random", "minicnn.cuda", "minicnn.absent"},
     {"minicnn_kernels"},
 ]
 RANK = {room: len(LAYERS) - i for i, layer in enumerate(LAYERS) for room in layer}

@@ -3,6 +3,7 @@
 Start at ``module.py``. A layer holds parameters and calls ``F``, ``functional.py``, which leads on to ``minicnn/ops``.
 """
 
+from minicnn.absent import refuse
 from minicnn.nn import functional, init, utils
 from minicnn.nn.activation import (
     CELU,
@@ -277,3 +278,7 @@ __all__ = [
     "init",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise refuse(__name__, name)

@@ -3,6 +3,7 @@
 Each lives in a family's file in ``minicnn/ops``, with its formula, forward and backward; this file only gathers them.
 """
 
+from ..absent import refuse
 from ..ops.activation import (
     hardshrink,
     hardsigmoid,
@@ -216,3 +217,7 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise refuse(__name__, name)

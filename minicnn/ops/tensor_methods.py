@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..absent import refuse
 from ..autograd import Tensor
 from ..device import device, require_cpu
 from ..dtypes import DType, as_dtype, bool_, float32, float64, int8, int16, int32, int64, uint8
@@ -310,3 +311,10 @@ METHODS: dict[str, Any] = {
 
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)
+
+
+def _missing(self: Tensor, name: str) -> Any:
+    raise refuse("Tensor", name)
+
+
+Tensor.__getattr__ = _missing  # type: ignore[attr-defined]

@@ -1,0 +1,124 @@
+"""Names of torch that are not here, and what to do instead: asking for one says so.
+
+``mc.svd`` raises :class:`NotThere`, an AttributeError (so that ``hasattr`` is False) and a NotImplementedError in one. The
+table below has a line for each reason; ``docs/torch_coverage.md`` is made from it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+
+
+class NotThere(NotImplementedError, AttributeError):
+    """A name of torch that minicnn does not have. The message says what to use instead."""
+
+
+# (names, as patterns; what to do instead). The first line that fits counts.
+REASONS: list[tuple[str, str]] = [
+    (
+        "complex* *complex real imag angle polar conj* *_conj is_neg resolve_neg chalf cfloat cdouble",
+        "there are no complex numbers here: keep real and imaginary parts as two tensors",
+    ),
+    (
+        "half bfloat16 float16 float8* uint16 uint32 uint64 autocast*",
+        "float32 and float64 are the floating-point types here: use .float(); half-precision files load as float32",
+    ),
+    ("fft* istft stft *_window", "for spectra use numpy.fft and scipy.signal on x.numpy()"),
+    (
+        "cholesky* det inverse lu lu_* qr svd* eig* lstsq pinverse matrix_exp matrix_power slogdet logdet "
+        "geqrf orgqr ormqr triangular_solve nuclear_norm pca_lowrank lobpcg",
+        "for linear algebra use numpy.linalg on x.numpy(); it has no gradient here",
+    ),
+    (
+        "sparse* *_sparse* to_sparse* coalesce* is_coalesced *indices* values values_copy dense_dim "
+        "sparse_dim hspmm sspaddmm spmm smm saddmm dsmm hsmm to_dense to_mkldnn",
+        "all tensors are dense: use scatter_add or index_add for sums by index",
+    ),
+    (
+        "*quant* q_* qscheme int_repr fbgemm* choose_qparams* fused_moving*",
+        "there are no quantised tensors: use float32",
+    ),
+    (
+        "cudnn* miopen* mkldnn* native_* *_backward_* batch_norm_*",
+        "this is an inside function of torch: use the public one",
+    ),
+    (
+        "polygamma* mvlgamma* i0* igamma* digamma* lgamma* multigammaln frexp nextafter* special*",
+        "use scipy.special on x.numpy(); it has no gradient here",
+    ),
+    (
+        "slice_copy *_copy slice_inverse detach_copy alias_copy",
+        "use the function without _copy and clone() the result",
+    ),
+    ("unsafe_*", "use the function without unsafe_"),
+    ("rnn_* lstm* gru* *_cell", "use the modules nn.RNN, nn.LSTM, nn.GRU and their cells"),
+    (
+        "conv* *_pool* batch_norm *_norm bilinear *_loss *_dropout dropout* embedding* *_shuffle pixel_* "
+        "affine_grid* grid_sampler* ctc_loss kl_div pairwise_distance cosine_similarity pdist constant_pad_nd "
+        "prelu* celu* selu* rrelu* threshold*",
+        "it is in minicnn.nn.functional, where torch has it too",
+    ),
+    ("range", "use arange, whose end is not included"),
+    ("ger", "use outer"),
+    (
+        "scatter_reduce* index_reduce* segment_reduce",
+        "use scatter_add, index_add, or a loop over the groups with amax and amin",
+    ),
+    (
+        "*_scatter slice_scatter as_strided_scatter",
+        "clone the tensor and assign to the part: y = x.clone(); y[...] = values",
+    ),
+    (
+        "hash_tensor nonzero_static empty_permuted empty_strided from_file",
+        "there is no such thing here: use NumPy and from_numpy",
+    ),
+    (
+        "histogram* cumulative_trapezoid gradient nanquantile cov corrcoef mode",
+        "use NumPy on x.numpy(); it has no gradient here",
+    ),
+    ("map_ map2_ apply_", "use NumPy: numpy.vectorize on x.numpy(); or write the function with tensor operations"),
+    ("*_as_sparse_ sparse_resize*", "all tensors are dense"),
+    ("pin_memory is_pinned record_stream get_device xpu mps ipu hpu cuda_* is_vulkan*", "there is only the CPU"),
+    (
+        "*interop_threads init_num_threads set_flush_denormal",
+        "set_num_threads and MINICNN_NUM_THREADS say how many threads run",
+    ),
+    ("is_distributed distributed*", "training runs in one process"),
+    ("share_memory_ is_shared", "use DataLoader(num_workers=...), whose workers hand over arrays"),
+    ("fractional_max_pool*", "use adaptive_max_pool2d, or max_pool2d"),
+    ("FractionalMaxPool*", "use AdaptiveMaxPool2d, or MaxPool2d"),
+    ("AdaptiveLogSoftmaxWithLoss LinearCrossEntropy* linear_cross_entropy", "use Linear and cross_entropy"),
+    ("SyncBatchNorm", "training runs in one process: BatchNorm1d, 2d or 3d sees the whole batch"),
+    ("CrossMapLRN2d", "use LocalResponseNorm, which computes the same"),
+    ("EmbeddingBag embedding_bag", "use Embedding and a sum, mean or max over the sequence"),
+    ("Container Module1", "use Module"),
+    ("NLLLoss2d", "use NLLLoss, which takes images too"),
+    ("*grouped_mm scaled_mm *_mm_* conv_tbc", "use matmul"),
+    ("vmap func functorch jit export fx onnx", "there is only eager execution and minicnn.compile"),
+    (
+        "sym_* is_same_size is_set_to is_inference* is_nonzero storage* untyped_storage set_ as_subclass new",
+        "use the plain form",
+    ),
+]
+
+
+@functools.cache
+def instead(name: str) -> str | None:
+    """What to use instead of a name of torch that is not here; None where nothing is known of it."""
+    for patterns, remedy in REASONS:
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split()):
+            return remedy
+    return None
+
+
+def refuse(place: str, name: str) -> AttributeError:
+    """The error for asking ``place`` for ``name``.
+
+    >>> refuse("minicnn", "svd")
+    NotThere('minicnn.svd is not there: for linear algebra use numpy.linalg on x.numpy(); it has no gradient here')
+    """
+    remedy = None if name.startswith("_") else instead(name)
+    if remedy is None:
+        return AttributeError(f"{place} has no attribute {name!r}")
+    return NotThere(f"{place}.{name} is not there: {remedy}")

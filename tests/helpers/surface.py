@@ -1,0 +1,107 @@
+"""The names of torch that are compared, by group: what the coverage page lists and the signature tests go through."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.utils import parametrizations, parametrize
+
+import minicnn as mc
+from minicnn import nn, optim
+from tests.helpers import torch_signatures
+
+
+@dataclass(frozen=True)
+class Group:
+    """Names that live in one place in torch, and where they live here."""
+
+    title: str
+    kind: str
+    theirs: Any
+    ours: Any
+    names: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[tuple[str, Any, Any]]:
+        """(name, torch's, ours or None)."""
+        for name in self.names:
+            try:
+                yield name, getattr(self.theirs, name), getattr(self.ours, name, None)
+            except AttributeError:
+                continue
+
+
+def _public(names: Any) -> tuple[str, ...]:
+    return tuple(sorted({name for name in names if not name.startswith("_")}))
+
+
+def _defined_in(module: Any, kinds: Any) -> tuple[str, ...]:
+    return _public(
+        name
+        for name, value in vars(module).items()
+        if kinds(value)
+        and getattr(value, "__module__", "").startswith(("torch.nn", "torch.optim", "torch._C", "torch.autograd"))
+    )
+
+
+MORE_FUNCTIONS = """
+    arange as_tensor eye from_numpy full linspace load save manual_seed no_grad enable_grad inference_mode set_grad_enabled
+    is_grad_enabled is_tensor set_default_dtype get_default_dtype set_num_threads get_num_threads get_rng_state set_rng_state
+    finfo iinfo compile Generator Size Tensor device dtype set_printoptions from_dlpack seed initial_seed typename
+"""
+RNN = """
+    PackedSequence pack_padded_sequence pack_sequence pad_packed_sequence pad_sequence unpad_sequence unpack_sequence
+"""
+AVERAGING = "AveragedModel SWALR get_ema_avg_fn get_ema_multi_avg_fn get_swa_avg_fn get_swa_multi_avg_fn update_bn"
+DIFFERENTIATION = """
+    Function backward grad gradcheck gradgradcheck no_grad enable_grad set_grad_enabled inference_mode detect_anomaly
+    set_detect_anomaly
+"""
+
+
+def groups() -> list[Group]:
+    """All groups, in the order of the page."""
+    functions = _public(
+        [n for n in torch_signatures._functions("_VariableFunctions.pyi") if hasattr(torch, n)]
+        + torch.functional.__all__
+        + MORE_FUNCTIONS.split()
+    )
+    methods = _public(n for n in torch_signatures._methods() if hasattr(torch.Tensor, n))
+    in_functional = _defined_in(torch.nn.functional, callable)
+    modules = tuple(sorted([*torch.nn.modules.__all__, "Parameter", "ParameterList", "ParameterDict"]))
+    in_init = _public(n for n in vars(torch.nn.init) if n.endswith("_") or n == "calculate_gain")
+    in_utils = _defined_in(torch.nn.utils, callable)
+    optimizers = _public(n for n, v in vars(torch.optim).items() if inspect.isclass(v))
+    schedules = _public(torch.optim.lr_scheduler.__all__)
+    return [
+        Group("torch", "function", torch, mc, functions),
+        Group("torch.Tensor", "method", torch.Tensor, mc.Tensor, methods),
+        Group("torch.nn.functional", "nn", torch.nn.functional, nn.functional, in_functional),
+        Group("torch.nn", "python", torch.nn, nn, modules),
+        Group("torch.nn.init", "python", torch.nn.init, nn.init, in_init),
+        Group("torch.nn.utils", "python", torch.nn.utils, nn.utils, in_utils),
+        Group("torch.nn.utils.rnn", "python", torch.nn.utils.rnn, getattr(nn.utils, "rnn", None), tuple(RNN.split())),
+        Group(
+            "torch.nn.utils.parametrizations", "python", parametrizations, getattr(nn.utils, "parametrizations", None),
+            ("orthogonal", "spectral_norm", "weight_norm"),
+        ),
+        Group(
+            "torch.nn.utils.parametrize", "python", parametrize, getattr(nn.utils, "parametrize", None),
+            ("cached", "is_parametrized", "register_parametrization", "remove_parametrizations"),
+        ),
+        Group("torch.optim", "python", torch.optim, optim, optimizers),
+        Group("torch.optim.lr_scheduler", "python", torch.optim.lr_scheduler, optim.lr_scheduler, schedules),
+        Group("torch.optim.swa_utils", "python", torch.optim.swa_utils, getattr(optim, "swa_utils", None), tuple(AVERAGING.split())),
+        Group("torch.autograd", "python", torch.autograd, mc.autograd, tuple(DIFFERENTIATION.split())),
+        Group(
+            "torch.autograd.functional", "python", torch.autograd.functional, getattr(mc.autograd, "functional", None),
+            ("jacobian", "hessian", "vjp", "jvp", "hvp", "vhp"),
+        ),
+        Group(
+            "torch.utils.checkpoint", "python", torch.utils.checkpoint, getattr(mc.utils, "checkpoint", None),
+            ("checkpoint", "checkpoint_sequential"),
+        ),
+    ]  # fmt: skip
