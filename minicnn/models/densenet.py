@@ -32,6 +32,13 @@ class DenseLayer(Module):
         x = self.conv2(self.relu2(self.norm2(x)))
         return F.dropout(x, self.drop_rate, self.training) if self.drop_rate > 0 else x
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for key in [key for key in state_dict if key.startswith(prefix)]:  # names of older files: norm.1, conv.2
+            old = key[len(prefix) :]
+            if old.startswith(("norm.", "conv.")):
+                state_dict[prefix + old.replace(".", "", 1)] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
 
 class DenseBlock(ModuleDict):
     """Layers ``denselayer1``, ``denselayer2`` ...: (n, c, h, w) -> (n, c + layers * growth_rate, h, w)."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minicnn.autograd import RemovableHandle, Tensor, no_grad
+from minicnn.nn.checkpoint_keys import unwrapped
 from minicnn.nn.lazy import UninitializedTensorMixin, is_lazy
 from minicnn.nn.parameter import Parameter
 from minicnn.nn.tree import ModuleTree
@@ -20,6 +21,7 @@ from minicnn.nn.tree import ModuleTree
 STATE_HOOKS = (
     "_state_dict_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
+MISMATCH = "size mismatch for "
 EXTRA_STATE = "_extra_state"  # torch's key for what get_extra_state() returns
 
 
@@ -142,9 +144,17 @@ class StateDictMixin(ModuleTree):
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
     def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+        self,
+        state_dict: Mapping[str, Any],
+        strict: bool = True,
+        assign: bool = False,
+        *,
+        skip: str | Sequence[str] = (),
     ) -> IncompatibleKeys:
         """Copy values from a state dict into the parameters and buffers of the same names.
+
+        A training checkpoint may be given as it is: weights under ``"state_dict"`` or ``"model"`` are found, the prefixes
+        ``module.`` and ``_orig_mod.`` are taken off, and a warning says so.
 
         Everything is compared before anything is changed, so a load that fails leaves the module as it was (unless it has
         post-hooks: they see it loaded).
@@ -155,6 +165,7 @@ class StateDictMixin(ModuleTree):
         strict : whether a key without a place, or a place without a key, is an error. A size that differs always is.
         assign : put the given tensors in the module in place of its own, keeping their dtype, rather than copying.
             Make the optimizer afterwards: it would keep the old parameters.
+        skip : names, such as ``"fc"``, of parts that keep their own values: a new head on pretrained weights.
 
         Returns
         -------
@@ -172,13 +183,21 @@ class StateDictMixin(ModuleTree):
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        own = {name for name, _ in self.named_parameters(remove_duplicate=False)}
+        own |= {name for name, _ in self.named_buffers(remove_duplicate=False)}
+        state_dict, taken_off = unwrapped(state_dict, own)
+        if taken_off:
+            warnings.warn(f"load_state_dict: {taken_off}", UserWarning, stacklevel=2)
+        skipped = tuple(f"{name}." for name in ([skip] if isinstance(skip, str) else skip))
         missing: list[str] = []
         unexpected: list[str] = []
         errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None) or {}
         plan: list[tuple[StateDictMixin, str, Any]] = []
         notes = (missing, unexpected, errors)
-        hooked = self._compare(OrderedDict(state_dict), "", metadata, plan, notes)
+        kept = OrderedDict((k, v) for k, v in state_dict.items() if not f"{k}.".startswith(skipped))
+        hooked = self._compare(kept, "", metadata, plan, notes)
+        missing[:] = [key for key in missing if not f"{key}.".startswith(skipped)]
         result = IncompatibleKeys(missing, unexpected)
         if hooked and not errors:
             self._carry_out(plan, assign)
@@ -192,6 +211,14 @@ class StateDictMixin(ModuleTree):
         if strict and missing:
             errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
         if errors:
+            parts = dict.fromkeys(
+                e[len(MISMATCH) :].partition(":")[0].rpartition(".")[0] for e in errors if e.startswith(MISMATCH)
+            )
+            if parts:
+                names = ", ".join(repr(part) for part in parts)
+                errors.append(
+                    f"To load the rest and keep what the model has there: load_state_dict(..., skip=[{names}])."
+                )
             details = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{details}")
         self._carry_out(plan, assign)
@@ -263,7 +290,7 @@ class StateDictMixin(ModuleTree):
                 given = given.reshape(())  # PyTorch 0.3 saved scalars with one dimension
             if given.shape != value.shape:
                 error_msgs.append(
-                    f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, "
+                    f"{MISMATCH}{key}: copying a param with shape {given.shape} from checkpoint, "
                     f"the shape in current model is {value.shape}."
                 )
                 continue
