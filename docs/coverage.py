@@ -24,7 +24,8 @@ DIFFERS: dict[str, dict[str, str]] = {}
 INTRODUCTION = """# What of torch is there
 
 Every public name of `torch`, `torch.Tensor`, `torch.nn`, `torch.nn.functional`, `torch.optim` and their companions
-in torch 2.13, and how it stands here. This page is made by `docs/coverage.py` from both frameworks, and a test keeps it up to date.
+in torch 2.13, and how it stands here. This page is made by `docs/coverage.py` from both frameworks, and a test keeps
+it up to date.
 
 - **The same**: the signature accepts each call that torch's overloads accept (names, order, defaults), and tests compare
   results, types, gradients and errors with PyTorch's.

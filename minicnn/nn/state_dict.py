@@ -211,16 +211,15 @@ class StateDictMixin(ModuleTree):
         if strict and missing:
             errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
         if errors:
-            parts = dict.fromkeys(
-                e[len(MISMATCH) :].partition(":")[0].rpartition(".")[0] for e in errors if e.startswith(MISMATCH)
-            )
-            if parts:
-                names = ", ".join(repr(part) for part in parts)
-                errors.append(
-                    f"To load the rest and keep what the model has there: load_state_dict(..., skip=[{names}])."
-                )
             details = "\n\t".join(errors)
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{details}")
+            error = RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{details}")
+            mismatched = [e.removeprefix(MISMATCH).partition(":")[0] for e in errors if e.startswith(MISMATCH)]
+            if mismatched:
+                parts = ", ".join(dict.fromkeys(repr(key.rpartition(".")[0]) for key in mismatched))
+                error.add_note(
+                    f"To load the rest and keep what the model has there: load_state_dict(..., skip=[{parts}])"
+                )
+            raise error
         self._carry_out(plan, assign)
         return result
 

@@ -55,7 +55,15 @@ MORE_FUNCTIONS = """
 RNN = """
     PackedSequence pack_padded_sequence pack_sequence pad_packed_sequence pad_sequence unpad_sequence unpack_sequence
 """
-AVERAGING = "AveragedModel SWALR get_ema_avg_fn get_ema_multi_avg_fn get_swa_avg_fn get_swa_multi_avg_fn update_bn"
+AVERAGES = (
+    "AveragedModel",
+    "SWALR",
+    "get_ema_avg_fn",
+    "get_ema_multi_avg_fn",
+    "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
+    "update_bn",
+)
 DIFFERENTIATION = """
     Function backward grad gradcheck gradgradcheck no_grad enable_grad set_grad_enabled inference_mode detect_anomaly
     set_detect_anomaly
@@ -94,7 +102,7 @@ def groups() -> list[Group]:
         ),
         Group("torch.optim", "python", torch.optim, optim, optimizers),
         Group("torch.optim.lr_scheduler", "python", torch.optim.lr_scheduler, optim.lr_scheduler, schedules),
-        Group("torch.optim.swa_utils", "python", torch.optim.swa_utils, getattr(optim, "swa_utils", None), tuple(AVERAGING.split())),
+        Group("torch.optim.swa_utils", "python", torch.optim.swa_utils, getattr(optim, "swa_utils", None), AVERAGES),
         Group("torch.autograd", "python", torch.autograd, mc.autograd, tuple(DIFFERENTIATION.split())),
         Group(
             "torch.autograd.functional", "python", torch.autograd.functional, getattr(mc.autograd, "functional", None),
