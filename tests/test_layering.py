@@ -58,7 +58,7 @@ LIBRARIES = {
     "PIL": {"minicnn.data", "minicnn.training.digit_image"},
     "pooch": {"minicnn.data.downloads"},
     "safetensors": {"minicnn.weights.safetensors"},
-    "matplotlib": {"minicnn.training.figures"},
+    "matplotlib": {"minicnn.training.figures", "minicnn.transfer.lr_finder"},
     "torch": set(),
     "torchvision": set(),
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .. import ops
 from ..autograd import Tensor
-from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, LayerNorm, Module, ReLU, Sequential, Sigmoid
+from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, LayerNorm, Module, ReLU, Sequential, Sigmoid, init
 
 Layer = Callable[..., Module]
 
@@ -22,6 +22,12 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def zero_bias(layer: Module) -> None:
+    """Fill the layer's bias, if it has one, with 0."""
+    if layer.bias is not None:
+        init.zeros_(layer.bias)
 
 
 class ConvNormActivation(Sequential):

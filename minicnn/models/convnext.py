@@ -9,7 +9,7 @@ from typing import Any
 from .. import ops
 from ..autograd import Tensor
 from ..nn import GELU, AdaptiveAvgPool2d, Conv2d, Flatten, LayerNorm, Linear, Module, Parameter, Sequential, init
-from .blocks import Layer, LayerNorm2d, StochasticDepth
+from .blocks import Layer, LayerNorm2d, StochasticDepth, zero_bias
 from .published import WeightsLike, build, weights_enum
 
 ConvNeXt_Tiny_Weights = weights_enum("ConvNeXt_Tiny_Weights", "convnext_tiny")
@@ -95,8 +95,7 @@ class ConvNeXt(Module):
         for module in self.modules():
             if isinstance(module, (Conv2d, Linear)):
                 init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    init.zeros_(module.bias)
+                zero_bias(module)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.avgpool(self.features(x)))

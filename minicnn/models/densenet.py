@@ -9,6 +9,7 @@ from .. import ops
 from ..autograd import Tensor
 from ..nn import AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, ModuleDict, ReLU, Sequential, init
 from ..nn import functional as F
+from .blocks import zero_bias
 from .published import WeightsLike, build, weights_enum
 
 DenseNet121_Weights = weights_enum("DenseNet121_Weights", "densenet121")
@@ -117,7 +118,7 @@ class DenseNet(Module):
         for module in self.modules():
             if isinstance(module, Conv2d):
                 init.kaiming_normal_(module.weight)
-        init.zeros_(self.classifier.bias)
+        zero_bias(self.classifier)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.features(x))  # (n, 3, 224, 224) -> (n, 1024, 7, 7)

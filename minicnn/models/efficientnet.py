@@ -25,7 +25,7 @@ from ..nn import (
     init,
 )
 from ..nn import functional as F
-from .blocks import ConvNormActivation, Layer, SqueezeExcitation, StochasticDepth, make_divisible
+from .blocks import ConvNormActivation, Layer, SqueezeExcitation, StochasticDepth, make_divisible, zero_bias
 from .published import WeightsLike, build, weights_enum
 
 EfficientNet_B0_Weights = weights_enum("EfficientNet_B0_Weights", "efficientnet_b0")
@@ -140,12 +140,11 @@ class EfficientNet(Module):
         for module in self.modules():
             if isinstance(module, Conv2d):
                 init.kaiming_normal_(module.weight, mode="fan_out")
-                if module.bias is not None:
-                    init.zeros_(module.bias)
+                zero_bias(module)
             elif isinstance(module, Linear):
                 reach = 1 / math.sqrt(module.out_features)
                 init.uniform_(module.weight, -reach, reach)
-                init.zeros_(module.bias)
+                zero_bias(module)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.avgpool(self.features(x))  # (n, 3, h, w) -> (n, width, 1, 1)

@@ -137,10 +137,9 @@ class GoogLeNet(Module):
         x = self.maxpool2(self.conv3(self.conv2(x)))  # -> (n, 192, 28, 28)
         x = self.maxpool3(self.inception3b(self.inception3a(x)))  # -> (n, 480, 14, 14)
         x = self.inception4a(x)
-        with_aux = self.training and self.aux1 is not None
-        first = self.aux1(x) if with_aux else None
+        first = self.aux1(x) if self.training and self.aux1 is not None else None
         x = self.inception4d(self.inception4c(self.inception4b(x)))
-        second = self.aux2(x) if with_aux else None
+        second = self.aux2(x) if self.training and self.aux2 is not None else None
         x = self.maxpool4(self.inception4e(x))  # -> (n, 832, 7, 7)
         x = self.inception5b(self.inception5a(x))  # -> (n, 1024, 7, 7)
         x = self.fc(self.dropout(self.avgpool(x).flatten(1)))

@@ -25,7 +25,7 @@ from ..nn import (
     Sequential,
     init,
 )
-from .blocks import ConvNormActivation, Layer, SqueezeExcitation, make_divisible
+from .blocks import ConvNormActivation, Layer, SqueezeExcitation, make_divisible, zero_bias
 from .published import WeightsLike, build, weights_enum
 
 MobileNet_V2_Weights = weights_enum("MobileNet_V2_Weights", "mobilenet_v2")
@@ -38,11 +38,10 @@ def initialize(model: Module, linear_std: float) -> None:
     for module in model.modules():
         if isinstance(module, Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out")
-            if module.bias is not None:
-                init.zeros_(module.bias)
+            zero_bias(module)
         elif isinstance(module, Linear):
             init.normal_(module.weight, 0, linear_std)
-            init.zeros_(module.bias)
+            zero_bias(module)
 
 
 class InvertedResidual(Module):

@@ -154,7 +154,7 @@ def weights_enum(name: str, model: str) -> type[WeightsEnum]:
     entries = _facts()["models"][model]
     members = {entry["name"]: Published(model, entry) for entry in entries}
     members["DEFAULT"] = next(members[entry["name"]] for entry in entries if entry["default"])
-    return cast(type[WeightsEnum], WeightsEnum(name, members, module=__name__))  # type: ignore[call-overload]
+    return cast(type[WeightsEnum], WeightsEnum(name, members, module=__name__))  # type: ignore[call-arg]
 
 
 def chosen(weights: WeightsLike, config: dict[str, Any], names: type[WeightsEnum] | None = None) -> Any:

@@ -189,7 +189,7 @@ class ResNet(Module):
         if stride != 1 or self.inplanes != planes * block.expansion:
             out = planes * block.expansion
             downsample = Sequential(conv1x1(self.inplanes, out, stride), self._norm_layer(out))
-        common = {"groups": self.groups, "base_width": self.base_width, "norm_layer": self._norm_layer}
+        common: dict[str, Any] = {"groups": self.groups, "base_width": self.base_width, "norm_layer": self._norm_layer}
         stage = [block(self.inplanes, planes, stride, downsample, dilation=before, **common)]
         self.inplanes = planes * block.expansion
         stage += [block(self.inplanes, planes, dilation=self.dilation, **common) for _ in range(1, blocks)]

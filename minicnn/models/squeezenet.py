@@ -7,6 +7,7 @@ from typing import Any
 from .. import ops
 from ..autograd import Tensor
 from ..nn import AdaptiveAvgPool2d, Conv2d, Dropout, MaxPool2d, Module, ReLU, Sequential, init
+from .blocks import zero_bias
 from .published import WeightsLike, build, weights_enum
 
 SqueezeNet1_1_Weights = weights_enum("SqueezeNet1_1_Weights", "squeezenet1_1")
@@ -68,7 +69,7 @@ class SqueezeNet(Module):
                     init.normal_(module.weight, 0.0, 0.01)
                 else:
                     init.kaiming_uniform_(module.weight)
-                init.zeros_(module.bias)
+                zero_bias(module)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.features(x)).flatten(1)

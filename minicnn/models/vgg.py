@@ -6,6 +6,7 @@ from typing import Any
 
 from ..autograd import Tensor
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential, init
+from .blocks import zero_bias
 from .published import WeightsLike, build, weights_enum
 
 # The numbers of channels of the convolutions, "M" for a 2x2 max-pool; the letters are those of the paper's table.
@@ -57,10 +58,10 @@ class VGG(Module):
         for module in self.modules():
             if isinstance(module, Conv2d):
                 init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                init.zeros_(module.bias)
+                zero_bias(module)
             elif isinstance(module, Linear):
                 init.normal_(module.weight, 0, 0.01)
-                init.zeros_(module.bias)
+                zero_bias(module)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.avgpool(self.features(x))  # (n, 3, 224, 224) -> (n, 512, 7, 7)

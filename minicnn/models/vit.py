@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from .. import ops
 from ..autograd import Tensor
 from ..nn import GELU, Conv2d, Dropout, LayerNorm, Linear, Module, MultiheadAttention, Parameter, Sequential, Tanh, init
-from .blocks import Layer
+from .blocks import Layer, zero_bias
 from .published import WeightsLike, build, chosen, weights_enum
 
 ViT_B_16_Weights = weights_enum("ViT_B_16_Weights", "vit_b_16")
@@ -25,7 +25,7 @@ class MLPBlock(Sequential):
         super().__init__(Linear(in_dim, mlp_dim), GELU(), Dropout(dropout), Linear(mlp_dim, in_dim), Dropout(dropout))
         for layer in (self[0], self[3]):
             init.xavier_uniform_(layer.weight)
-            init.normal_(layer.bias, std=1e-6)
+            init.normal_(cast(Parameter, layer.bias), std=1e-6)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for old, new in (("linear_1", "0"), ("linear_2", "3")):  # names of older files
@@ -138,12 +138,12 @@ class VisionTransformer(Module):
         self.heads = Sequential(head)
         fan_in = 3 * patch_size**2
         init.trunc_normal_(self.conv_proj.weight, std=math.sqrt(1 / fan_in))
-        init.zeros_(self.conv_proj.bias)
+        zero_bias(self.conv_proj)
         if representation_size is not None:
             init.trunc_normal_(self.heads[0].weight, std=math.sqrt(1 / hidden_dim))
-            init.zeros_(self.heads[0].bias)
+            zero_bias(self.heads[0])
         init.zeros_(self.heads[-1].weight)
-        init.zeros_(self.heads[-1].bias)
+        zero_bias(self.heads[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape

@@ -3,6 +3,8 @@
 Start at ``module.py``. A layer holds parameters and calls ``F``, ``functional.py``, which leads on to ``minicnn/ops``.
 """
 
+from typing import TYPE_CHECKING
+
 from minicnn.absent import refuse
 from minicnn.nn import functional, init, utils
 from minicnn.nn.activation import (
@@ -279,6 +281,7 @@ __all__ = [
     "utils",
 ]
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> object:
-    raise refuse(__name__, name)
+    def __getattr__(name):  # hidden from type checkers, which should miss what is missing
+        raise refuse(__name__, name)

@@ -21,6 +21,7 @@ class _NormBase(Module):
     """Scale, shift and running statistics, one of each a channel; what batch and instance normalisation share."""
 
     _version = 2  # 2 added num_batches_tracked
+    frozen = False  # True: train() leaves it in evaluation mode, its statistics as they are (minicnn.transfer.freeze)
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -52,6 +53,10 @@ class _NormBase(Module):
         self.register_buffer("running_var", ones(num_features, **options) if tracked else None)
         self.register_buffer("num_batches_tracked", tensor(0, dtype=int64, device=device) if tracked else None)
         self.reset_parameters()
+
+    def train(self, mode: bool = True) -> Any:
+        """Training or evaluation mode; a frozen one stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
 
     def reset_running_stats(self) -> None:
         """Forget what was tracked: mean 0, variance 1, no batches."""

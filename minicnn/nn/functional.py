@@ -3,6 +3,8 @@
 Each lives in a family's file in ``minicnn/ops``, with its formula, forward and backward; this file only gathers them.
 """
 
+from typing import TYPE_CHECKING
+
 from ..absent import refuse
 from ..ops.activation import (
     hardshrink,
@@ -218,6 +220,7 @@ __all__ = [
     "unfold",
 ]
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> object:
-    raise refuse(__name__, name)
+    def __getattr__(name):  # hidden from type checkers, which should miss what is missing
+        raise refuse(__name__, name)

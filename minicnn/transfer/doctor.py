@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..nn import Module
-from ..nn.batchnorm import BatchNorm
 from ..optim import Optimizer
+from .freezing import BATCH_NORMS
 from .heads import Head, find_head
 
 
@@ -84,7 +84,8 @@ def _parameters(model: Module, optimizer: Optimizer | None) -> Iterator[Finding]
         yield Finding(
             "error",
             "nothing to train",
-            "no parameter is trained: requires_grad is False for all of them. Unfreeze some, or give the model a new head",
+            "no parameter is trained: requires_grad is False for all of them. Unfreeze some, or give the model "
+            "a new head",
         )
     if optimizer is None:
         return
@@ -95,8 +96,8 @@ def _parameters(model: Module, optimizer: Optimizer | None) -> Iterator[Finding]
         yield Finding(
             "error",
             "foreign parameters",
-            f"the optimizer holds {foreign} parameters that the model does not have (any more): it was made before a part of "
-            "the model was replaced. Make it again",
+            f"the optimizer holds {foreign} parameters that the model does not have (any more): it was made before a "
+            "part of the model was replaced. Make it again",
         )
     left_out = [name for identity, name in trained.items() if identity not in held]
     if left_out:
@@ -116,7 +117,7 @@ def _head_findings(head: Head, optimizer: Optimizer | None, classes: Sequence[st
         yield Finding(
             "error",
             "head not in the optimizer",
-            f"the head, {head.name}, is not in the optimizer: it keeps its random weights. Make the optimizer after the head",
+            f"the head, {head.name}, is not in the optimizer: it keeps its random weights. Make the optimizer after it",
         )
     if classes is not None and len(classes) != head.num_classes:
         yield Finding(
@@ -131,7 +132,7 @@ def _batch_norms(model: Module) -> Iterator[Finding]:
     drifting = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, BatchNorm)
+        if isinstance(module, BATCH_NORMS)
         and module.track_running_stats
         and module.training
         and module.weight is not None
@@ -141,8 +142,8 @@ def _batch_norms(model: Module) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "drifting batch norm",
-            f"{len(drifting)} frozen batch norms go on changing their running averages, beginning with {drifting[0]}: freeze "
-            "with transfer.freeze(..., batch_norm='eval'), which keeps them in evaluation mode",
+            f"{len(drifting)} frozen batch norms go on changing their running averages, beginning with {drifting[0]}: "
+            "freeze with transfer.freeze(..., batch_norm='eval'), which keeps them in evaluation mode",
         )
 
 
@@ -163,8 +164,8 @@ def _preprocessing(weights: Any, transforms: Any) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "preprocessing",
-                f"the images are prepared with {name} {_round(given)}, the weights were trained with {_round(expected)}: use "
-                "weights.transforms(), or the same numbers",
+                f"the images are prepared with {name} {_round(given)}, the weights were trained with {_round(expected)}: "
+                "use weights.transforms(), or the same numbers",
             )
 
 
@@ -203,8 +204,9 @@ def _classes(classes: list[str], other: list[str]) -> Iterator[Finding]:
         yield Finding(
             "error",
             "order of classes",
-            f"the classes are the same in another order: number {first} is {classes[first]!r} here and {other[first]!r} there",
+            f"the classes are the same in another order: number {first} is {classes[first]!r} here and "
+            f"{other[first]!r} there",
         )
         return
     missing = sorted(set(classes) ^ set(other))
-    yield Finding("error", "classes", f"the classes differ: {', '.join(map(repr, missing[:5]))} {'are' if len(missing) > 1 else 'is'} in one only")
+    yield Finding("error", "classes", f"the classes differ, in {', '.join(map(repr, missing[:5]))} at least")

@@ -43,7 +43,9 @@ class FeatureExtractor(Module):
         modules = dict(model.named_modules())
         unknown = [name for name in layers if name not in modules]
         if unknown or not layers:
-            raise ValueError(f"layers: {unknown or 'none'}; {type(model).__name__} has {', '.join(n for n in modules if n)}")
+            raise ValueError(
+                f"layers: {unknown or 'none'}; {type(model).__name__} has {', '.join(n for n in modules if n)}"
+            )
         self.model, self.layers = model, list(layers)
 
     def forward(self, *args: Any, **options: Any) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Freezing: parameters that are not trained, and batch norms that keep what they know.
 
-``requires_grad = False`` is half of it. A batch norm also changes its running averages in every forward pass in training mode,
-and ``model.train()`` turns that mode on again at each epoch; pretrained features drift away that way. :func:`freeze` sets
-``frozen`` on the batch norms among the frozen layers, and a frozen batch norm stays in evaluation mode.
+``requires_grad = False`` is half of it. A batch norm also changes its running averages in every forward pass in training
+mode, and ``model.train()`` turns that mode on again at each epoch; pretrained features drift away that way.
+:func:`freeze` sets ``frozen`` on the batch norms among the frozen layers, and a frozen batch norm stays in evaluation mode.
 
 A network's *stages* are its children in the order in which they run, down to the blocks of a ``features`` sequence.
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..nn import Module, ModuleList, Sequential
-from ..nn.batchnorm import BatchNorm
+from ..nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, Module, ModuleList, Sequential
 from .heads import find_head
+
+BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
 class Frozen(NamedTuple):
@@ -36,7 +37,13 @@ def stages(model: Module) -> list[tuple[str, Module]]:
     for name, child in model.named_children():
         if not any(True for _ in child.parameters()):
             continue
-        if isinstance(child, (Sequential, ModuleList)) and name in ("features", "_blocks", "blocks", "layers", "stages"):
+        if isinstance(child, (Sequential, ModuleList)) and name in (
+            "features",
+            "_blocks",
+            "blocks",
+            "layers",
+            "stages",
+        ):
             found += [
                 (f"{name}.{part}", module)
                 for part, module in child.named_children()
@@ -77,18 +84,16 @@ def freeze(model: Module, until: str | None = None, batch_norm: str = "eval") ->
     else:
         kept = set()
         lower = [module for _, module in stages(model)[: _position(model, until) + 1]]
-        inside = {id(p) for module in lower for p in module.parameters()}
-        for name, parameter in model.named_parameters(recurse=False):  # such as a class token: with the first stage
-            if id(parameter) not in inside:
-                parameter.requires_grad_(False)
-                del name
     unfreeze(model, keep_frozen=lower)
+    if until is not None:
+        for parameter in model.parameters(recurse=False):  # such as a class token, which goes in with the first stage
+            parameter.requires_grad_(False)
     for part in lower:
         for parameter in part.parameters():
             if id(parameter) not in kept:
                 parameter.requires_grad_(False)
         for module in part.modules():
-            if isinstance(module, BatchNorm):
+            if isinstance(module, BATCH_NORMS):
                 module.frozen = batch_norm == "eval"
                 if module.frozen:
                     module.eval()
@@ -112,7 +117,7 @@ def unfreeze(model: Module, since: str | None = None, keep_frozen: Sequence[Modu
                 continue
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(True)
-            if isinstance(module, BatchNorm) and module.frozen:
+            if isinstance(module, BATCH_NORMS) and module.frozen:
                 module.frozen = False
                 module.train(model.training)
 

@@ -89,8 +89,8 @@ def find_lr(
     """
     if not 0 < start < end or steps < 2 or not 0 < smooth <= 1:
         raise ValueError(
-            f"start, end, steps, smooth: expected 0 < start < end, at least 2 steps and smooth in (0, 1], got {start}, {end}, "
-            f"{steps}, {smooth}"
+            "start, end, steps, smooth: expected 0 < start < end, at least 2 steps and smooth in (0, 1], got "
+            f"{start}, {end}, {steps}, {smooth}"
         )
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     state, training = copy.deepcopy(optimizer.state_dict()), model.training

@@ -8,8 +8,10 @@ from ..nn import Module, Parameter
 from .freezing import stages
 
 
-def parameter_groups(model: Module, lr: float, decay: float = 0.5, weight_decay: float | None = None) -> list[dict[str, Any]]:
-    """Parameter groups for an optimizer, one a stage: the head learns with ``lr``, each stage below with ``decay`` times less.
+def parameter_groups(
+    model: Module, lr: float, decay: float = 0.5, weight_decay: float | None = None
+) -> list[dict[str, Any]]:
+    """Parameter groups for an optimizer, one a stage: the head learns with ``lr``, each stage below ``decay`` times as fast.
 
     Frozen parameters are left out, and so are stages that have no others.
 

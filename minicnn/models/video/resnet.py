@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ...autograd import Tensor
 from ...nn import AdaptiveAvgPool3d, BatchNorm3d, Conv3d, Linear, Module, ReLU, Sequential, init
+from ..blocks import zero_bias
 from ..published import WeightsLike, build, weights_enum
 
 R3D_18_Weights = weights_enum("R3D_18_Weights", "r3d_18")
@@ -141,7 +142,7 @@ class VideoResNet(Module):
                 init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(module, Linear):
                 init.normal_(module.weight, 0, 0.01)
-                init.zeros_(module.bias)
+                zero_bias(module)
             elif zero_init_residual and isinstance(module, BasicBlock):
                 init.zeros_(module.conv2[1].weight)
 
