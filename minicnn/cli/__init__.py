@@ -14,9 +14,11 @@ from typing import Annotated
 
 import typer
 
+from .classify import classify
 from .errors import check_environment, explain
 from .evaluate import evaluate
 from .info import info
+from .inspect import inspect
 from .predict import predict
 from .profile import profile
 from .train import train
@@ -32,6 +34,8 @@ app = typer.Typer(
 app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(classify)
+app.command()(inspect)
 app.command()(info)
 app.command()(warmup)
 app.command()(profile)

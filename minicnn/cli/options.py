@@ -31,9 +31,9 @@ def model_name(name: str, option: str) -> str:
     ------
     typer.BadParameter : there is no such model.
     """
-    from ..models import list_models
+    from ..models import SMALL
 
     name = {"cnn": "mnist_cnn"}.get(name, name)
-    if name not in list_models():
-        raise typer.BadParameter(f"{option} {name}: there is cnn, {', '.join(list_models())}")
+    if name not in SMALL:
+        raise typer.BadParameter(f"{option} {name}: there is cnn, {', '.join(sorted(SMALL))}")
     return name
