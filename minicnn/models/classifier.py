@@ -25,7 +25,7 @@ class Classifier:
     Parameters
     ----------
     model : a name of :func:`minicnn.models.list_models`.
-    weights : a published name, such as ``"DEFAULT"``; or a file. A file that ``minicnn finetune`` wrote knows its classes and
+    weights : a published name, such as ``"DEFAULT"``; or a file. One that ``minicnn finetune`` wrote knows its classes and
         its preprocessing; any other is taken to be prepared as the model's published weights are.
 
     Attributes
