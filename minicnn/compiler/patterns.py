@@ -149,7 +149,9 @@ def fuse(program: Program, outputs: set[int], inference: bool) -> list[Call | Wr
     for i in range(len(calls)):
         for pattern in PATTERNS if i not in gone else ():
             chain = _chain_at(program, i, pattern, only_consumer) if inference or not pattern.inference_only else None
-            if chain and not _disturbed(chain, effects, pattern.inference_only):
+            if not chain or gone & chain.keys():
+                continue  # no such chain, or the other operand of an addition has taken its end
+            if not _disturbed(chain, effects, pattern.inference_only):
                 # The fused call takes the last one's place: everything it needs is there by then.
                 replaced[max(chain)] = pattern.fuse([*chain.values()], program)
                 gone.update(chain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 
 import minicnn as mc
@@ -287,3 +288,29 @@ def test_a_bias_in_front_of_batch_norm_without_a_gradient(frozen):
     compiled(images(mc.float32)).square().sum().backward()
     assert (model[0].bias.grad is None) == (frozen == "bias")
     assert (model[0].weight.grad is None) == (frozen == "weight")
+
+
+def test_both_sides_of_an_addition_are_folded():
+    """Where a stage of a ResNet begins, both ways end in a convolution and a batch norm: one of them gets the addition."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(4, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6)
+            self.around = nn.Sequential(nn.Conv2d(4, 6, 1, 2, bias=False), nn.BatchNorm2d(6))
+            self.relu = nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            shortcut = self.around(x)
+            return self.relu(self.bn(self.conv(x)) + shortcut)
+
+    block = Block()
+    block(mc.randn(8, 4, 6, 6))  # running statistics of its own
+    block.eval()
+    x = mc.randn(2, 4, 6, 6)
+    compiled = mc.compile(block)
+    with mc.no_grad():
+        np.testing.assert_allclose(
+            compiled(x).numpy(), block(x).numpy(), atol=1e-5
+        )  # folded filters are rounded once more
+    assert [call.name for call in compiled.plan.calls] == ["Conv2d", "Conv2d", "AddReLU"]

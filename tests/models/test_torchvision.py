@@ -68,10 +68,15 @@ def filled(name: str, sha256: str, dtype: mc.dtype, **config: Any) -> nn.Module:
 def check_features(model: nn.Module, case: dict[str, Any], x: mc.Tensor, hooked: dict[str, nn.Module]) -> mc.Tensor:
     """Run the model, comparing what each child returns: the first layer that is wrong is named."""
     seen: dict[str, mc.Tensor] = {}
-    handles = [
-        module.register_forward_hook(lambda m, i, out, name=name: seen.setdefault(name, out.detach().clone()))
-        for name, module in hooked.items()
-    ]
+
+    def note(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, mc.Tensor):
+                seen.setdefault(name, output.detach().clone())  # the next layer may work in place
+
+        return hook
+
+    handles = [module.register_forward_hook(note(name)) for name, module in hooked.items()]
     with mc.no_grad():
         logits = model(x)
     for handle in handles:
