@@ -145,10 +145,12 @@ def test_gradients_in_float64(name):
     assert list(given) == [key for key, _, _ in expected["parameters"]]
     for key, norm, first in expected["parameters"]:
         gradient = given[key].grad.numpy()
+        # PyTorch's Hardsigmoid multiplies gradients with 1/6 rounded to float32, also in float64: 3e-8 off in these layers.
+        rtol = 4e-8 if name == "mobilenet_v3_small" and ".fc" in key else 1e-8
         # Gradients that cancel exactly are about 1e-16 of the total here.
-        np.testing.assert_allclose(np.linalg.norm(gradient), norm, rtol=1e-8, atol=1e-12 * total, err_msg=key)
+        np.testing.assert_allclose(np.linalg.norm(gradient), norm, rtol=rtol, atol=1e-12 * total, err_msg=key)
         np.testing.assert_allclose(
-            gradient.ravel()[:4], first, rtol=1e-7, atol=1e-10 * max(norm, 1e-2 * total), err_msg=key
+            gradient.ravel()[:4], first, rtol=10 * rtol, atol=1e-10 * max(norm, 1e-2 * total), err_msg=key
         )
     buffers = dict(model.named_buffers())
     for key, norm in expected["buffers_after_l2"]:
