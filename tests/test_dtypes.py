@@ -87,3 +87,46 @@ def test_scalars():
     assert dtypes.scalar_dtype(3) is mc.int64
     assert dtypes.scalar_dtype(np.uint8(3)) is mc.int64
     assert dtypes.scalar_dtype(3.0) is mc.float32
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_finfo(name):
+    ours, theirs = mc.finfo(getattr(mc, name)), torch.finfo(getattr(torch, name))
+    for field in ("bits", "eps", "max", "min", "tiny", "smallest_normal", "resolution", "dtype"):
+        assert getattr(ours, field) == getattr(theirs, field), field
+    assert repr(ours) == repr(theirs)
+    assert repr(mc.finfo()) == repr(torch.finfo())
+
+
+@pytest.mark.parametrize("name", ["uint8", "int8", "int16", "int32", "int64"])
+def test_iinfo(name):
+    ours, theirs = mc.iinfo(getattr(mc, name)), torch.iinfo(getattr(torch, name))
+    for field in ("bits", "max", "min", "dtype"):
+        assert getattr(ours, field) == getattr(theirs, field), field
+    assert repr(ours) == f"iinfo(min={theirs.min}, max={theirs.max}, dtype={name})"
+
+
+def test_limits_of_other_types():
+    for wrong in (lambda: mc.finfo(mc.int64), lambda: mc.iinfo(mc.float32), lambda: mc.iinfo(mc.bool)):
+        with pytest.raises(TypeError, match=r"finfo|iinfo"):
+            wrong()
+
+
+def test_can_cast():
+    for a in dtypes.ALL:
+        for b in dtypes.ALL:
+            assert mc.can_cast(a, b) == torch.can_cast(getattr(torch, a.name), getattr(torch, b.name)), (a, b)
+            assert a.is_signed == getattr(torch, a.name).is_signed
+
+
+@pytest.mark.parametrize(
+    "name", ["float16", "half", "bfloat16", "complex64", "cfloat", "complex128", "uint16", "uint64"]
+)
+def test_types_that_are_not_there(name):
+    """Neither pretended nor a riddle: ``hasattr`` says no, and the error what to take instead."""
+    assert hasattr(torch, name)
+    assert not hasattr(mc, name)
+    with pytest.raises(NotImplementedError, match=rf"minicnn has no {name}; use "):
+        getattr(mc, name)
+    with pytest.raises(AttributeError, match=r"has no attribute 'nothing'"):
+        mc.nothing  # noqa: B018

@@ -160,18 +160,16 @@ def _to_array(data: Any, dtype: DType | None) -> np.ndarray:
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
     else:
-        first = data
-        while isinstance(first, (list, tuple)) and first:
-            first = first[0]
+        floats: set[np.dtype] = set()
         try:
-            array = np.asarray(_lists(data))
+            array = np.asarray(_lists(data, floats))
         except ValueError:
             raise ValueError(f"data: nested lists have to be of even lengths, got {data!r:.80}") from None
-        typed = isinstance(first, (Tensor, np.ndarray, np.generic))
         if array.dtype.kind == "O":
-            raise TypeError(f"data: expected numbers, got {type(first).__name__} in {data!r:.80}")
-        if dtype is None and (array.size == 0 or (array.dtype.kind == "f" and not typed)):
-            dtype = dtypes.get_default_dtype()
+            raise TypeError(f"data: expected numbers, got {data!r:.80}")
+        if dtype is None and (array.size == 0 or array.dtype.kind == "f"):
+            # Python's floats are of the default type; NumPy's, and tensors', keep theirs.
+            dtype = as_dtype(np.result_type(*floats)) if floats else dtypes.get_default_dtype()
         elif dtype is not None and dtype.category == 1:
             _check_range(array, dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # too large is infinite
@@ -187,10 +185,15 @@ def _check_range(array: np.ndarray, dtype: DType) -> None:
         raise OverflowError(f"data: {array[outside].ravel()[0]} is outside {dtype}, {bounds.min} to {bounds.max}")
 
 
-def _lists(data: Any) -> Any:
+def _lists(data: Any, floats: set[np.dtype]) -> Any:
+    """Nested lists that NumPy takes; the floating-point types in them, other than Python's, go into ``floats``."""
+    if isinstance(data, (list, tuple)):
+        return [_lists(x, floats) for x in data]
     if isinstance(data, Tensor):
-        return data.detach().numpy()
-    return [_lists(x) for x in data] if isinstance(data, (list, tuple)) else data
+        data = data._array
+    if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind == "f":
+        floats.add(data.dtype)
+    return data
 
 
 def numpy_dtype(dtype: DType | None) -> np.dtype:
@@ -368,11 +371,13 @@ def arange(
     whole = all(isinstance(x, (int, np.integer)) for x in (start, end, step))
     kind = (dtypes.int64 if whole else dtypes.get_default_dtype()) if dtype is None else as_dtype(dtype)
     _require_numbers(kind, "arange")
-    if not kind.is_floating_point and not whole:
-        start, end, step, whole = int(start), int(end), int(step), True  # (each by itself, as in torch)
+    n = math.ceil((end - start) / step)
+    if not kind.is_floating_point:
+        start, step = int(start), int(step)  # (each by itself, as in torch)
         if step == 0:
             raise ValueError("step: as a whole number it is 0")
-    n = max(0, -((start - end) // step)) if whole else math.ceil((end - start) / step)
+        if whole or kind is dtypes.int64:  # counted in whole numbers; for other types torch counts before it cuts off
+            n = max(0, -((start - int(end)) // step))
     # From the numbers' places, not by adding up steps: rounding does not pile up.
     number = np.int64 if isinstance(start, (int, np.integer)) and isinstance(step, (int, np.integer)) else np.float64
     return Tensor((start + np.arange(n, dtype=number) * step).astype(kind.numpy), requires_grad)

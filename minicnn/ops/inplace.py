@@ -96,7 +96,7 @@ def _is_bool(x: Any) -> bool:
 
 
 def _arithmetic(name: str, ufunc: np.ufunc, function: Callable[..., Tensor], signature: str):
-    def operate(self: Tensor, other: Any, **options: Any) -> Tensor:
+    def operate(self: Tensor, other: Any, **options: Any) -> Tensor:  # (of all these, only methods exist in torch)
         simple = not options and isinstance(other, (Tensor, *NUMBERS)) and not _is_bool(other)
         needs = is_grad_enabled() and (self.requires_grad or (isinstance(other, Tensor) and other.requires_grad))
         counts = type(other) is int and self._array.dtype == np.int64 and ufunc in (np.add, np.subtract, np.multiply)
@@ -123,20 +123,25 @@ add_ = _arithmetic("add_", np.add, elementwise.add, "self + alpha * other")
 sub_ = _arithmetic("sub_", np.subtract, elementwise.sub, "self - alpha * other")
 mul_ = _arithmetic("mul_", np.multiply, elementwise.mul, "self * other")
 div_ = _arithmetic("div_", np.true_divide, elementwise.div, "self / other")
-pow_ = _arithmetic("pow_", np.power, elementwise.pow, "self ** other")
+_pow = _arithmetic("pow_", np.power, elementwise.pow, "self ** exponent")
+
+
+def pow_(self: Tensor, exponent: Any) -> Tensor:
+    """``self ** exponent`` written into ``self``. Returns it."""
+    return _pow(self, exponent)
 
 
 def in_place_form(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """``x.function_(...)``: ``function(x, ...)`` written into x."""
     name = f"{function.__name__}_"
 
-    def operate(self: Tensor, *args: Any, **options: Any) -> Tensor:
-        if not isinstance(self, Tensor):
-            raise TypeError(f"input: {name} expects a Tensor, got {type(self).__name__}")
-        return in_place(self, lambda x: function(x, *args, **options), name, *args, *options.values())
+    def operate(input: Tensor, *args: Any, **options: Any) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise TypeError(f"input: {name} expects a Tensor, got {type(input).__name__}")
+        return in_place(input, lambda x: function(x, *args, **options), name, *args, *options.values())
 
     operate.__name__ = operate.__qualname__ = name
-    operate.__doc__ = f":func:`minicnn.{function.__name__}` written into ``self``. Returns it."
+    operate.__doc__ = f":func:`minicnn.{function.__name__}` written into ``input``. Returns it."
     return operate
 
 
@@ -178,7 +183,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     return in_place(self, lambda x: Overwrite.apply(x, cast(src, self.dtype)), "copy_", src)
 
 
-def fill_(self: Tensor, value: Any) -> Tensor:
+def fill_(input: Tensor, value: Any) -> Tensor:
     """Every element set to ``value``, a number or a 0-dimensional tensor. Returns the tensor.
 
     Raises
@@ -188,15 +193,15 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(f"value: fill_ takes a number or a 0-dimensional tensor, got shape {tuple(value.shape)}")
-        return in_place(self, lambda x: Overwrite.apply(x, cast(value, self.dtype)), "fill_", value)
+        return in_place(input, lambda x: Overwrite.apply(x, cast(value, input.dtype)), "fill_", value)
     if not isinstance(value, NUMBERS):
         raise TypeError(f"value: fill_ takes a number, got {type(value).__name__}")
-    return in_place(self, lambda x: Tensor(np.full(x.shape, fitted(value, x._array.dtype))), "fill_")
+    return in_place(input, lambda x: Tensor(np.full(x.shape, fitted(value, x._array.dtype))), "fill_")
 
 
-def zero_(self: Tensor) -> Tensor:
+def zero_(input: Tensor) -> Tensor:
     """Every element set to 0. Returns the tensor."""
-    return fill_(self, 0)
+    return fill_(input, 0)
 
 
 def fill(input: Tensor, value: Any) -> Tensor:

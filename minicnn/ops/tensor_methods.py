@@ -130,7 +130,7 @@ def cuda(self: Tensor, device: Any = None) -> Tensor:
     return self
 
 
-def type_(self: Tensor, dtype: DType | None = None) -> Any:
+def type_(self: Tensor, dtype: DType | None = None, non_blocking: bool = False) -> Any:
     """The tensor in another type; without one, the name of its type.
 
     >>> import minicnn as mc

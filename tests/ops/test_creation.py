@@ -201,3 +201,104 @@ def test_numbers_outside_a_small_type_are_refused(value):
         torch.tensor([value], dtype=torch.uint8 if value != 2.5e9 else torch.int32)
     with pytest.raises(OverflowError, match=f"{dtype}"):
         mc.tensor([value], dtype=dtype)
+
+
+FACTORIES = {
+    "arange_keywords": lambda m: m.arange(start=1, end=7, step=2),
+    "arange_end": lambda m: m.arange(end=3),
+    "arange_tensors": lambda m: m.arange(m.tensor(3.0)),
+    "arange_cut_off": lambda m: m.arange(0.5, 3, dtype=m.int64),
+    "arange_int16": lambda m: m.arange(3.1, dtype=m.int16),
+    "linspace_int": lambda m: m.linspace(0, 10, 4, dtype=m.int64),
+    "linspace_down": lambda m: m.linspace(5, 0, 4),
+    "linspace_tensors": lambda m: m.linspace(m.tensor(0.0), m.tensor(1.0), 3),
+    "linspace_between_whole_numbers": lambda m: m.linspace(0.7, 9.9, 4, dtype=m.int32),
+    "logspace": lambda m: m.logspace(0, 2, 5),
+    "logspace_base": lambda m: m.logspace(-1, 2, 4, 2.0, dtype=m.float64),
+    "logspace_int": lambda m: m.logspace(0, 2, 3, dtype=m.int32),
+    "eye": lambda m: m.eye(2, 0),
+    "scalar": lambda m: m.scalar_tensor(3),
+    "scalar_int": lambda m: m.scalar_tensor(3, dtype=m.int64),
+    "full_tensor": lambda m: m.full((2,), m.tensor(3)),
+    "full_cut_off": lambda m: m.full((2,), 1.5, dtype=m.int64),
+    "full_like_cut_off": lambda m: m.full_like(m.arange(2), 1.5),
+    "full_like_bool": lambda m: m.full_like(m.tensor([True, False]), 2),
+    "new_tensor": lambda m: m.ones(1, dtype=m.float64).new_tensor([[1, 2]]),
+    "new_tensor_typed": lambda m: m.ones(1).new_tensor([1, 2], dtype=m.int32),
+    "new_zeros_size": lambda m: m.ones(1).new_zeros(size=(2,)),
+    "new_full": lambda m: m.arange(1).new_full((2,), 3.5),
+    "new_ones_wants": lambda m: m.ones(1).new_ones(2, requires_grad=True),
+    "empty_strided": lambda m: m.empty_strided((2, 3), (1, 2)).fill_(1),
+    "new_empty_strided": lambda m: m.ones(1).new_empty_strided((2, 3), (3, 1), dtype=m.int64).fill_(1),
+    "strided": lambda m: m.ones(2, layout=m.strided, device="cpu", pin_memory=False),
+    "frombuffer": lambda m: m.frombuffer(bytearray(range(8)), dtype=m.int16),
+    "frombuffer_part": lambda m: m.frombuffer(bytearray(range(8)), dtype=m.int16, count=2, offset=2),
+    "frombuffer_float": lambda m: m.frombuffer(bytearray(16), dtype=m.float64, requires_grad=True),
+    "asarray": lambda m: m.asarray([1, 2.5]),
+    "asarray_typed": lambda m: m.asarray(np.arange(3), dtype=m.float32),
+    "asarray_wants": lambda m: m.asarray(2.5, requires_grad=True),
+    "unsigned_negative": lambda m: m.tensor([-1], dtype=m.uint8),
+    "cut_off": lambda m: m.tensor([1.7], dtype=m.int64),
+    "too_large": lambda m: m.tensor([1e300]),
+    "of_0_dim": lambda m: m.tensor([m.tensor(1), 2.5]),
+}
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_more_factories(name):
+    ours, theirs = (FACTORIES[name](m) for m in (mc, torch))
+    assert_same(ours, theirs)
+    assert ours.requires_grad == theirs.requires_grad
+    assert ours.stride() == theirs.stride() or ours.numel() == 0
+
+
+REFUSED = {
+    "no_size": lambda m: m.zeros(),
+    "full_int": lambda m: m.full(2, 1.0),
+    "full_tensor": lambda m: m.full((2,), m.tensor([3])),
+    "eye": lambda m: m.eye(-1),
+    "arange_inf": lambda m: m.arange(float("inf")),
+    "arange_bool": lambda m: m.arange(2, dtype=m.bool),
+    "arange_wants": lambda m: m.arange(3, requires_grad=True),
+    "linspace_steps": lambda m: m.linspace(0, 1, -1),
+    "linspace_bool": lambda m: m.linspace(0, 1, 3, dtype=m.bool),
+    "linspace_tensor": lambda m: m.linspace(m.tensor([0.0]), 1, 3),
+    "zeros_like": lambda m: m.zeros_like(np.zeros(2)),
+    "strides": lambda m: m.empty_strided((2, 3), (1,)),
+    "buffer_length": lambda m: m.frombuffer(bytearray(3), dtype=m.int32),
+    "buffer_empty": lambda m: m.frombuffer(bytearray(0), dtype=m.int32),
+    "buffer_offset": lambda m: m.frombuffer(bytearray(4), dtype=m.int32, offset=4),
+    "buffer_count": lambda m: m.frombuffer(bytearray(4), dtype=m.int32, count=2),
+    "nan_int": lambda m: m.tensor([float("nan")], dtype=m.int64),
+    "uint8": lambda m: m.tensor([256], dtype=m.uint8),
+    "fill_uint8": lambda m: m.zeros(2, dtype=m.uint8).fill_(300),
+    "fill_tensor": lambda m: m.zeros(2).fill_(m.ones(1)),
+    "asarray_copy": lambda m: m.asarray(np.arange(3), dtype=m.float32, copy=False),
+    "cuda": lambda m: m.zeros(2, device="cuda"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_more_errors(name):
+    for m in (torch, mc):
+        with pytest.raises((RuntimeError, ValueError, TypeError, OverflowError, NotImplementedError, AssertionError)):
+            REFUSED[name](m)
+
+
+def test_shared_and_copied():
+    a = np.zeros(2)
+    assert mc.asarray(a).numpy() is a
+    assert mc.asarray(a, copy=True).numpy() is not a
+    x = mc.ones(2)
+    assert mc.asarray(x) is x
+    assert mc.asarray(x, copy=True) is not x
+    buffer = bytearray(4)
+    mc.frombuffer(buffer, dtype=mc.uint8).fill_(7)
+    assert buffer == bytes([7] * 4)
+
+
+def test_memory_order_of_likes():
+    for change in (lambda x: x.t(), lambda x: x[:, ::2], lambda x: x[:1].expand(3, 4)):
+        for name in ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like"):
+            ours, theirs = (getattr(m, name)(change(m.ones(3, 4))).stride() for m in (mc, torch))
+            assert ours == theirs
