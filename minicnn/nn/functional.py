@@ -86,7 +86,7 @@ from ..ops.loss_regression import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
-from ..ops.matmul import linear
+from ..ops.matmul import bilinear, linear
 from ..ops.multi_head_attention import multi_head_attention_forward
 from ..ops.norm import batch_norm
 from ..ops.padding import pad
@@ -126,6 +126,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",

@@ -2,7 +2,10 @@
 
 ==================  =================================================================
 elementwise/        arithmetic, comparison, exp, log, ... with broadcasting
-reduction.py        sum, mean, var, max, ...
+reduction.py        sum, mean, prod, max, ...
+statistics.py       var, std, quantile, cov, ...
+cumulative.py       cumsum, cumprod, cummax, diff, ...
+norms.py            norm, dist, cdist, ...
 shape.py            reshape, view, permute, ...
 views.py            narrow, diagonal, windows, movedim, ...
 joining.py          cat, stack; split, unbind, ...
@@ -14,7 +17,9 @@ sorting.py          sort, topk, median, unique, ...
 searching.py        nonzero, searchsorted, bincount, ...
 inplace.py          add_, copy_, x[index] = value, ...
 filling.py          uniform_, normal_, bernoulli_, ...
-matmul.py           matrix products, the linear layer
+matmul.py           the matrix product, the linear layer
+products.py         mm, bmm, dot, outer, addmm, tensordot, ...; einsum.py
+linalg.py           mc.linalg: norms, products and functions of matrices under its names
 conv.py             convolution in one, two and three dimensions
 conv_transpose.py   its transpose
 fold.py             im2col and back
@@ -39,14 +44,29 @@ runs in ``minicnn_kernels``; the rest is NumPy, here.
 from . import creation as _creation
 from . import elementwise as _elementwise
 from . import inplace as _inplace
+from . import linalg
 from . import properties as _properties
 from . import sampling as _sampling
 from . import tensor_methods as _tensor_methods  # hangs the methods on Tensor
 from .activation import hardshrink, prelu, relu, relu_, rrelu, rrelu_, threshold, threshold_
 from .activation_smooth import celu, celu_, selu, selu_
 from .creation import *  # noqa: F403
+from .cumulative import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulative_trapezoid,
+    diff,
+    logcumsumexp,
+    trapezoid,
+    trapz,
+)
 from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import dropout
+from .einsum import (
+    einsum,
+)
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
 from .gathering import (
     gather,
@@ -92,7 +112,33 @@ from .masking import (
     masked_select,
 )
 from .matmul import matmul
+from .norms import (
+    cdist,
+    dist,
+    norm,
+    renorm,
+)
 from .numpy_interop import from_dlpack
+from .products import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    bmm,
+    chain_matmul,
+    cross,
+    dot,
+    ger,
+    inner,
+    kron,
+    mm,
+    mv,
+    outer,
+    tensordot,
+    trace,
+    vdot,
+)
 from .promotion import result_type
 from .properties import *  # noqa: F403
 from .rearrange import (
@@ -115,7 +161,24 @@ from .rearrange import (
     triu_indices,
     vander,
 )
-from .reduction import all, amax, amin, any, argmax, argmin, max, mean, min, std, sum, var
+from .reduction import (
+    all,
+    amax,
+    amin,
+    aminmax,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    logsumexp,
+    max,
+    mean,
+    min,
+    nanmean,
+    nansum,
+    prod,
+    sum,
+)
 from .sampling import *  # noqa: F403
 from .searching import (
     argwhere,
@@ -139,6 +202,16 @@ from .sorting import (
     topk,
     unique,
     unique_consecutive,
+)
+from .statistics import (
+    corrcoef,
+    cov,
+    nanquantile,
+    quantile,
+    std,
+    std_mean,
+    var,
+    var_mean,
 )
 from .views import (
     adjoint,
@@ -169,10 +242,15 @@ from .views import (
 )
 
 __all__ = [
+    "addbmm",
+    "addmm",
+    "addmv",
+    "addr",
     "adjoint",
     "all",
     "amax",
     "amin",
+    "aminmax",
     "any",
     "argmax",
     "argmin",
@@ -182,31 +260,48 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "baddbmm",
     "bincount",
     "block_diag",
+    "bmm",
     "broadcast_shapes",
     "broadcast_tensors",
     "broadcast_to",
     "bucketize",
     "cartesian_prod",
     "cat",
+    "cdist",
     "celu",
     "celu_",
+    "chain_matmul",
     "chunk",
     "clone",
     "column_stack",
     "combinations",
     "concat",
     "concatenate",
+    "corrcoef",
     "cosine_similarity",
+    "count_nonzero",
+    "cov",
+    "cross",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
+    "cumulative_trapezoid",
     "diag",
     "diag_embed",
     "diagflat",
     "diagonal",
     "diagonal_copy",
+    "diff",
+    "dist",
+    "dot",
     "dropout",
     "dsplit",
     "dstack",
+    "einsum",
     "expand_copy",
     "fill",
     "flatten",
@@ -215,6 +310,7 @@ __all__ = [
     "flipud",
     "from_dlpack",
     "gather",
+    "ger",
     "group_norm",
     "hardshrink",
     "histc",
@@ -226,10 +322,15 @@ __all__ = [
     "index_put",
     "index_reduce",
     "index_select",
+    "inner",
     "isin",
+    "kron",
     "kthvalue",
     "layer_norm",
+    "linalg",
     "log_softmax",
+    "logcumsumexp",
+    "logsumexp",
     "masked_fill",
     "masked_scatter",
     "masked_select",
@@ -239,23 +340,33 @@ __all__ = [
     "median",
     "meshgrid",
     "min",
+    "mm",
     "mode",
     "moveaxis",
     "movedim",
     "msort",
+    "mv",
+    "nanmean",
     "nanmedian",
+    "nanquantile",
+    "nansum",
     "narrow",
     "narrow_copy",
     "nonzero",
+    "norm",
+    "outer",
     "pairwise_distance",
     "pdist",
     "permute",
     "permute_copy",
     "prelu",
+    "prod",
     "put",
+    "quantile",
     "ravel",
     "relu",
     "relu_",
+    "renorm",
     "repeat_interleave",
     "reshape",
     "result_type",
@@ -281,6 +392,7 @@ __all__ = [
     "squeeze_copy",
     "stack",
     "std",
+    "std_mean",
     "sum",
     "swapaxes",
     "swapdims",
@@ -288,12 +400,16 @@ __all__ = [
     "take",
     "take_along_dim",
     "tensor_split",
+    "tensordot",
     "threshold",
     "threshold_",
     "tile",
     "topk",
+    "trace",
     "transpose",
     "transpose_copy",
+    "trapezoid",
+    "trapz",
     "tril",
     "tril_indices",
     "triu",
@@ -306,6 +422,8 @@ __all__ = [
     "unsqueeze_copy",
     "vander",
     "var",
+    "var_mean",
+    "vdot",
     "vsplit",
     "vstack",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..autograd import Tensor, is_grad_enabled, tracing
 from ..autograd.views import memory_stand_in
-from . import gathering, masking, rearrange, shape, views
+from . import cumulative, gathering, masking, norms, products, rearrange, shape, views
 from .inplace import in_place_form
 
 
@@ -53,6 +53,14 @@ _WRITTEN = (
     gathering.put,
     masking.masked_fill,
     masking.masked_scatter,
+    cumulative.cumprod,
+    cumulative.cumsum,
+    norms.renorm,
+    products.addbmm,
+    products.addmm,
+    products.addmv,
+    products.addr,
+    products.baddbmm,
 )
 _RESHAPED = (
     shape.squeeze,

@@ -115,8 +115,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Parameters
     ----------
-    input : (..., in_features) floating point
-    weight : (out_features, in_features)
+    input : (..., in_features)
+    weight : (out_features, in_features), or (in_features,) for one output without a dimension
     bias : (out_features,) or None
 
     Returns
@@ -131,6 +131,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     ------
     ValueError : where the sizes do not fit; TypeError : where the types differ.
     """
+    if (
+        isinstance(input, Tensor)
+        and isinstance(weight, Tensor)
+        and (weight.ndim == 1 or input._array.dtype.kind in "iu")
+    ):
+        out = matmul(input, weight if weight.ndim == 1 else weight.T)
+        return out if bias is None else out + bias
     require_same_dtype("linear", input=input, weight=weight, bias=bias)
     if weight.ndim != 2:
         raise ValueError(f"weight: linear needs (out_features, in_features), got shape {tuple(weight.shape)}")
@@ -142,3 +149,45 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ValueError(f"bias: linear needs shape ({weight.shape[0]},), got {tuple(bias.shape)}")
     return Linear.apply(input, weight, bias)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``y_o = input1 weight_o input2 + bias_o``: a form that is linear in each of two inputs.
+
+    Parameters
+    ----------
+    input1 : (..., in1)
+    input2 : (..., in2), of the same shape but for the last size
+    weight : (out, in1, in2)
+    bias : (out,) or None
+
+    Returns
+    -------
+    (..., out)
+
+    >>> import minicnn as mc
+    >>> mc.nn.functional.bilinear(mc.tensor([[1.0, 2.0]]), mc.tensor([[3.0]]), mc.tensor([[[1.0], [1.0]]]))
+    tensor([[9.]])
+
+    Raises
+    ------
+    ValueError : where the sizes do not fit; TypeError : where the types differ.
+    """
+    for name, x in (("input2", input2), ("weight", weight), ("bias", bias)):
+        if x is not None and x.dtype is not input1.dtype:
+            raise TypeError(f"{name}: bilinear needs one type for all its tensors, got {x.dtype} and {input1.dtype}")
+    if weight.ndim != 3:
+        raise ValueError(f"weight: bilinear needs (out, in1, in2), got shape {tuple(weight.shape)}")
+    out, in1, in2 = weight.shape
+    lead = tuple(input1.shape[:-1])
+    if not input1.ndim or input1.shape[-1] != in1 or tuple(input2.shape) != (*lead, in2):
+        raise ValueError(
+            f"input1, input2: bilinear needs (..., {in1}) and (..., {in2}) for weight {tuple(weight.shape)}, got "
+            f"{tuple(input1.shape)} and {tuple(input2.shape)}"
+        )
+    if bias is not None and tuple(bias.shape) != (out,):
+        raise ValueError(f"bias: bilinear needs shape ({out},), got {tuple(bias.shape)}")
+    columns = weight.permute(1, 0, 2).reshape(in1, out * in2)  # (out, in1, in2) -> (in1, out*in2)
+    half = matmul(input1.reshape(math.prod(lead), in1), columns).reshape(*lead, out, in2)
+    y = (half * input2.unsqueeze(-2)).sum(-1, dtype=input1.dtype)  # (..., out, in2) * (..., 1, in2) -> (..., out)
+    return y if bias is None else y + bias

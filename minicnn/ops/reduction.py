@@ -12,14 +12,21 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..autograd import Op, Tensor
-from ..dtypes import DType
-from .elementwise import maximum, minimum
+from ..dtypes import DType, int64
+from .elementwise import isnan, logical_not, maximum, minimum, where
 from .indexing import TakeAlong
-from .promotion import cast, require_floating
+from .promotion import cast, require_floating, to_floating
 
 Dim: TypeAlias = int | tuple[int, ...] | None
 
 _LONG_SUM = 512  # elements
+
+
+class MinAndMax(NamedTuple):
+    """What ``aminmax`` returns."""
+
+    min: Tensor
+    max: Tensor
 
 
 class ValuesAndIndices(NamedTuple):
@@ -90,40 +97,6 @@ class Mean(Op):
         return _spread(grad_out / grad_out.dtype.type(ctx.count), ctx.shape, ctx.dims)
 
 
-class Var(Op):
-    # y = sum (x - mean)^2 / (m - correction),  dy/dx = 2 (x - mean) / (m - correction)
-    @staticmethod
-    def forward(ctx, x, *, dims, keepdim, correction):
-        ctx.dims = dims
-        count = _count(x.shape, dims)
-        ctx.divisor = x.dtype.type(builtins.max(count - correction, 0))
-        mean = _total(x, dims, True) / x.dtype.type(count)
-        ctx.save(x, mean)
-        return _total(np.square(x - mean), dims, keepdim) / ctx.divisor
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        x, mean = ctx.saved
-        return _spread(grad_out * (2 / ctx.divisor), x.shape, ctx.dims) * (x - mean)
-
-
-class Std(Op):
-    # y = sqrt(var x),  dy/dx = (x - mean) / (y (m - correction)), and 0 where y = 0
-    @staticmethod
-    def forward(ctx, x, *, dims, keepdim, correction):
-        var = Var.forward(ctx, x, dims=dims, keepdim=keepdim, correction=correction)
-        x, mean = ctx._saved
-        out = np.sqrt(var)
-        ctx.save(x, mean, out)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        x, mean, out = ctx.saved
-        slope = np.where(out == 0, out, grad_out / (out * ctx.divisor))
-        return _spread(slope, x.shape, ctx.dims) * (x - mean)
-
-
 class Extremum(Op):
     # y = the largest (or smallest) x over dims; equal ones share the gradient evenly
     @staticmethod
@@ -140,6 +113,46 @@ class Extremum(Op):
         winners = (x == top) | (np.isnan(x) & np.isnan(top))
         share = winners / winners.sum(axis=ctx.dims, keepdims=True, dtype=x.dtype)
         return _spread(grad_out, x.shape, ctx.dims) * share.astype(x.dtype, copy=False)
+
+
+class Prod(Op):
+    # y = product of x along a dimension,  dy/dx_i = the product of the others: of those before it times those after it
+    # (y / x_i would be 0 / 0 where an element is 0)
+    @staticmethod
+    def forward(ctx, x, *, dim, keepdim):
+        ctx.dim, ctx.keepdim = dim, keepdim
+        ctx.save(x)
+        return np.prod(x, axis=dim, keepdims=keepdim, dtype=x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (x,) = ctx.saved
+        if x.size == 0:
+            return np.zeros_like(x)
+        x = np.moveaxis(x, ctx.dim, -1)
+        one = np.ones((*x.shape[:-1], 1), x.dtype)
+        before = np.concatenate([one, np.cumprod(x[..., :-1], -1)], -1)
+        after = np.concatenate([one, np.cumprod(x[..., :0:-1], -1)], -1)[..., ::-1]
+        grad_out = grad_out if ctx.keepdim else np.expand_dims(grad_out, ctx.dim)
+        return grad_out * np.moveaxis(before * after, -1, ctx.dim)
+
+
+class LogSumExp(Op):
+    # y = ln sum e^x = m + ln sum e^(x - m) with m the largest x, so that nothing overflows;  dy/dx = e^(x - y)
+    @staticmethod
+    def forward(ctx, x, *, dims, keepdim):
+        largest = np.max(x, axis=dims, keepdims=True, initial=-np.inf)
+        shift = np.where(np.isfinite(largest), largest, 0).astype(x.dtype, copy=False)
+        out = np.log(_total(np.exp(x - shift), dims, True)) + shift
+        ctx.dims = dims
+        ctx.save(x, out)
+        return out if keepdim else np.array(out.reshape([n for d, n in enumerate(x.shape) if d not in dims]))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, out = ctx.saved
+        finite = np.where(out == -np.inf, 0, out)  # e^(-inf - -inf) is 0 here: nothing was added
+        return _spread(grad_out, x.shape, ctx.dims) * np.exp(x - finite)
 
 
 # ---- the public functions
@@ -174,44 +187,86 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType 
     return Mean.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim)
 
 
-def var(
-    input: Tensor,
-    dim: Dim | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: int | float | None = None,
-) -> Tensor:
-    """The variance over ``dim``: ``sum (x - mean)^2 / (m - correction)``.
-
-    ``correction`` is 1 by default (Bessel's, the unbiased estimate); 0 gives the biased variance. ``unbiased`` is torch's
-    older name for the same choice.
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """The product of all elements, or along ``dim``. Whole numbers and bools are multiplied in int64.
 
     >>> import minicnn as mc
-    >>> x = mc.tensor([1.0, 2.0, 3.0, 4.0])
-    >>> x.var(), x.var(correction=0)
-    (tensor(1.6667), tensor(1.2500))
+    >>> mc.prod(mc.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([ 2., 12.])
     """
-    return _spread_of(Var, input, dim, unbiased, keepdim, correction)
+    if dtype is not None:
+        input = cast(input, dtype)
+    elif input._array.dtype.kind != "f":
+        input = cast(input, int64)
+    if dim is None:
+        return Prod.apply(input.reshape(-1 if input.numel() else 0), dim=0, keepdim=False)
+    axis = normalize_dim(dim, input.ndim)
+    if input.ndim == 0:
+        return Prod.apply(input.reshape(1), dim=0, keepdim=False)
+    return Prod.apply(input, dim=axis, keepdim=keepdim)
 
 
-def std(
-    input: Tensor,
-    dim: Dim | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: int | float | None = None,
-) -> Tensor:
-    """The standard deviation over ``dim``: the square root of :func:`var`, with the same arguments.
-
-    The gradient is 0 where the standard deviation is.
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """:func:`sum` in which NaN counts as 0.
 
     >>> import minicnn as mc
-    >>> mc.tensor([1.0, 2.0, 3.0]).std()
-    tensor(1.)
+    >>> mc.nansum(mc.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
     """
-    return _spread_of(Std, input, dim, unbiased, keepdim, correction)
+    input = input if dtype is None else cast(input, dtype)
+    if input._array.dtype.kind == "f":
+        input = where(isnan(input), Tensor(np.zeros((), input._array.dtype)), input)
+    return sum(input, dim, keepdim)
+
+
+def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """:func:`mean` of what is not NaN; NaN where there is nothing else.
+
+    >>> import minicnn as mc
+    >>> mc.nanmean(mc.tensor([1.0, float("nan"), 2.0]))
+    tensor(1.5000)
+
+    Raises
+    ------
+    TypeError : for whole numbers.
+    """
+    require_floating(input, "input", "nanmean")
+    counts = sum(logical_not(isnan(input.detach())), dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / counts
+
+
+def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
+    """``ln sum e^x`` over ``dim``, computed so that nothing overflows; -inf over nothing.
+
+    >>> import minicnn as mc
+    >>> mc.logsumexp(mc.tensor([100.0, 100.0]), 0)
+    tensor(100.6931)
+    """
+    if dim is None:
+        raise TypeError("dim: logsumexp needs a dimension or several; () for all")
+    return LogSumExp.apply(to_floating(input), dims=normalize_dims(dim, input.ndim), keepdim=keepdim)
+
+
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """How many elements are not zero, in all or over ``dim``. int64.
+
+    >>> import minicnn as mc
+    >>> mc.count_nonzero(mc.tensor([[0, 1], [2, 3]]), 0)
+    tensor([1, 2])
+    """
+    return sum(Tensor(np.not_equal(input._array, 0)), dim)
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
+    """:func:`amin` and :func:`amax` together.
+
+    >>> import minicnn as mc
+    >>> mc.aminmax(mc.tensor([1, 3, 2]))
+    MinAndMax(min=tensor(1), max=tensor(3))
+    """
+    if dim is not None:
+        dim = normalize_dim(dim, input.ndim)
+    return MinAndMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
 def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
@@ -274,25 +329,6 @@ def _extremum(input: Tensor, dim: Dim, keepdim: bool, largest: bool) -> Tensor:
     dims = normalize_dims(dim, input.ndim)
     _refuse_empty(input, dims, "max" if largest else "min")
     return Extremum.apply(input, dims=dims, keepdim=keepdim, largest=largest)
-
-
-def _spread_of(
-    op: type[Op],
-    input: Tensor,
-    dim: Dim | bool,
-    unbiased: bool | None,
-    keepdim: bool,
-    correction: int | float | None,
-) -> Tensor:
-    name = op.__name__.lower()
-    if isinstance(dim, bool):  # torch's var(unbiased)
-        dim, unbiased = None, dim
-    if unbiased is not None and correction is not None:
-        raise TypeError(f"{name}: give correction or unbiased, not both")
-    if correction is None:
-        correction = 1 if unbiased in (None, True) else 0
-    require_floating(input, "input", name)
-    return op.apply(input, dims=normalize_dims(dim, input.ndim), keepdim=keepdim, correction=correction)
 
 
 def _require_tensor(input: Any) -> None:

@@ -18,6 +18,7 @@ from ..layout import memory_format, preserve_format
 from . import (
     activation,
     creation,
+    cumulative,
     elementwise,
     filling,
     gathering,
@@ -27,7 +28,9 @@ from . import (
     joining,
     masking,
     matmul,
+    norms,
     numpy_interop,
+    products,
     rearrange,
     reduction,
     sampling,
@@ -35,6 +38,7 @@ from . import (
     shape,
     softmax,
     sorting,
+    statistics,
     views,
 )
 from .promotion import NUMBERS, cast
@@ -198,7 +202,7 @@ METHODS: dict[str, Any] = {
     **_named(matmul, "matmul"),
     **_named(activation, "hardshrink prelu relu relu_"),
     **_named(softmax, "log_softmax softmax"),
-    **_named(reduction, "sum mean var std amax amin max min argmax argmin any all"),
+    **_named(reduction, "sum mean amax amin max min argmax argmin any all"),
     **_named(shape, "reshape flatten permute transpose t squeeze unsqueeze expand expand_as"),
     **_named(shape, "clone contiguous"),
     **_named(
@@ -214,6 +218,11 @@ METHODS: dict[str, Any] = {
     **_named(masking, "masked_fill masked_select masked_scatter"),
     **_named(sorting, "sort argsort msort topk kthvalue median nanmedian mode unique unique_consecutive"),
     **_named(searching, "nonzero argwhere bincount histc"),
+    **_named(reduction, "aminmax count_nonzero logsumexp nanmean nansum prod"),
+    **_named(statistics, "corrcoef cov nanquantile quantile std var"),
+    **_named(cumulative, "cummax cummin cumprod cumsum diff logcumsumexp"),
+    **_named(norms, "dist norm renorm"),
+    **_named(products, "addbmm addmm addmv addr baddbmm bmm cross dot ger inner kron mm mv outer trace vdot"),
     **inplace_forms.IN_PLACE,
     **_named(inplace, "copy_ fill_ zero_"),
     **_named(creation, "new_tensor new_zeros new_ones new_empty new_full new_empty_strided"),

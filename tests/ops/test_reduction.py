@@ -198,3 +198,47 @@ def test_long_float32_sums_keep_their_digits(order):
     row = bias if x.ndim == 4 else bias.reshape(8)
     (tensor * row).sum().backward()
     np.testing.assert_allclose(bias.grad.numpy().ravel(), exact.sum(dims), rtol=3e-7)
+
+
+@given(pair=array_and_dims(), keepdim=st.booleans(), data=st.data())
+def test_without_nan(pair, keepdim, data):
+    x, dims = pair
+    if data.draw(st.booleans()):
+        x = np.where(x == 0, np.asarray(np.nan, x.dtype), x)
+    compare(lambda m, x: m.nansum(x, dims, keepdim), x, **loose(x))
+    # Where all are NaN, torch's gradient of nanmean is NaN; here elements that do not count have none.
+    compare(lambda m, x: m.nanmean(x, dims, keepdim), x, requires_grad=not np.isnan(x).any(), **loose(x))
+    compare(lambda m, x: m.count_nonzero(x, dims), x)
+
+
+@given(x=arrays(), keepdim=st.booleans(), data=st.data())
+def test_products_with_zeros(x, keepdim, data):
+    dim = data.draw(st.integers(-x.ndim, x.ndim - 1)) if x.ndim else 0
+    compare(lambda m, x: (m.prod(x, dim, keepdim), x.prod()), x, **(loose(x) or {"rtol": 1e-10}))
+
+
+@given(pair=array_and_dims(FILLED_SHAPES), keepdim=st.booleans())
+def test_logsumexp(pair, keepdim):
+    x, dims = pair
+    dims = tuple(range(x.ndim)) if dims is None else dims
+    if x.ndim or not isinstance(dims, tuple):
+        compare(lambda m, x: m.logsumexp(x, dims, keepdim), x * 100, **loose(x))
+
+
+@given(x=arrays(FILLED_SHAPES), keepdim=st.booleans(), data=st.data())
+def test_aminmax(x, keepdim, data):
+    dim = data.draw(st.none() | st.integers(-x.ndim, x.ndim - 1)) if x.ndim else None
+    compare(lambda m, x: m.aminmax(x, dim=dim, keepdim=keepdim), x)
+    result = mc.aminmax(mc.tensor(x))
+    assert result.min is result[0]
+    assert result.max is result[1]
+
+
+def test_whole_numbers_of_the_rest():
+    x = np.arange(-3, 3).reshape(2, 3)
+    compare(lambda m, x: (x.prod(), x.prod(1), x.prod(0, dtype=m.float32), m.nansum(x, 1), *m.aminmax(x)), x)
+    compare(lambda m, x: m.logsumexp(x, 0), x, rtol=1e-6)
+    compare(lambda m, x: ((x > 0).prod(1), m.count_nonzero(x > 0, (0, 1))), x)
+    both_raise(lambda m, x: m.nanmean(x), x, match="nanmean needs floating point")
+    both_raise(lambda m, x: m.max(2, x), x, match="input: expected a Tensor, got int")
+    both_raise(lambda m, x: m.logsumexp(x), x, match="dim")

@@ -15,7 +15,7 @@ import numpy as np
 from minicnn.autograd import Tensor
 from minicnn.nn.module import Module
 from minicnn.ops import cat, eye, matmul, randn
-from minicnn.ops.linalg import matrix_exp, solve
+from minicnn.ops.matrix_functions import matrix_exp, solve
 
 MAPS = ("matrix_exp", "cayley", "householder")
 
