@@ -69,18 +69,23 @@ def choose(
     if max(*kernel, *stride) == 1 and max(padding) == 0:
         return Choice("im2col", "1x1: the image is the matrix of patches")
     if algorithm == "auto" and not impossible:
-        n, c_in, h, w = x_shape
-        h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip((h, w), padding, strict=True))
-        tiles = n * -(-h_out // 4) * -(-w_out // 4)
+        n, c_in, *size = x_shape
+        *depth, h_out, w_out = map(conv_output_size, size, kernel, stride, padding, dilation)
+        kd, d_out = (kernel[0], depth[0]) if depth else (1, 1)
+        pixels = n * d_out * h_out * w_out
+        tiles = n * d_out * -(-h_out // 4) * -(-w_out // 4)
+        runs = -(-d_out // 16)
+        mapped = tiles * (d_out + runs * (kd - 1)) // d_out  # more of the input than of the output, in depth
         columns = _round_up(c_out, 2 * LANES)  # a register tile multiplies them all, needed or not
-        product = 36 * tiles * c_in * columns
-        maps = tiles * (INPUT_MAP * _round_up(c_in, LANES) + OUTPUT_MAP * _round_up(c_out, LANES))
-        maps += FILTER_MAP * c_in * c_out + (36 * tiles * c_in * PATCH_COPY if c_in % LANES else 0)
+        product = 36 * mapped * kd * c_in * columns
+        maps = mapped * INPUT_MAP * _round_up(c_in, LANES) + tiles * OUTPUT_MAP * _round_up(c_out, LANES)
+        maps += FILTER_MAP * kd * c_in * c_out + (36 * mapped * c_in * PATCH_COPY if c_in % LANES else 0)
         other, copies = ("direct", 0) if c_in <= DIRECT_CHANNELS else ("im2col", PATCH_COPY)
-        plain = 9 * n * h_out * w_out * c_in * (columns + copies)
+        plain = 9 * kd * pixels * c_in * (columns + copies)
         if product + maps < plain:
+            name = "x".join(map(str, kernel))
             return Choice(
-                "winograd", f"3x3, stride 1: an estimated {plain / (product + maps):.1f} times faster than {other}"
+                "winograd", f"{name}, stride 1: an estimated {plain / (product + maps):.1f} times faster than {other}"
             )
     if c_per_group <= DIRECT_CHANNELS:
         return Choice("direct", f"{c_per_group} channels a group: too few to copy patches for")
@@ -98,7 +103,7 @@ def is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
 
 def _no_winograd(weight_shape: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> str:
     """Why Winograd cannot compute this, or nothing."""
-    if tuple(weight_shape[2:]) != (3, 3):
+    if tuple(weight_shape[2:][-2:]) != (3, 3):
         return f"the filters are {'x'.join(map(str, weight_shape[2:]))}"
     for name, value in (("stride", stride), ("dilation", dilation)):
         if max(value) > 1:

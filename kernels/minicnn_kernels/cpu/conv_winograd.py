@@ -1,4 +1,4 @@
-"""Winograd convolution F(4x4, 3x3): 3x3 filters, stride 1, with a quarter of the multiplications.
+"""Winograd convolution F(4x4, 3x3): filters of 3x3, or kd x 3 x 3, stride 1, with a quarter of the multiplications.
 
 The output is cut into tiles of 4x4 pixels; each needs 6x6 pixels of the input (neighbours overlap by two). Both the
 6x6 tile d and the 3x3 filter g are mapped to 6x6 *points*, where the convolution is a product point by point, summed
@@ -24,6 +24,16 @@ each map above is linear, so that derivatives go back through its transpose:
 
     dM = A dY A^T      dU[p] (c_in, c_out) = V[p]^T (c_in, tiles) @ dM[p] (tiles, c_out)      dg = G^T dU G
 
+**Volumes.** The sum over a filter's taps in depth is one more sum of products at each point: M[p] at depth z is the sum over
+i of V[p] at depth z + i times U[p, i] (so only the two inner axes are transformed; their errors grow no more). V holds the
+tiles that lie behind each other side by side: kd tiles from one depth on are then one row of kd * c_in numbers, with the
+next depth's beginning a tile later. So it is one product with overlapping rows, and nothing is copied:
+
+    M[p] (depths, c_out) = V[p] (depths, kd * c_in) @ U[p] (kd * c_in, c_out)
+
+A stack is a run of output tiles that lie behind each other, and kd - 1 more of the input's; a block is several stacks. The
+rows that begin in one stack and end in the next are nobody's, and are skipped.
+
 **Rounding.** B^T and A^T have entries up to 8 and sums that cancel; a result is about 10 times less exact than the
 direct sum, with an error of some 30 units in the last place of sum |x| |w|. The test states the bound.
 A NaN or an infinity in the input reaches all 16 outputs of the tiles that see it, where the direct sum reaches only its
@@ -35,9 +45,8 @@ Read next: ``winograd_tiles.py`` for the maps, ``gemm.py`` for the product.
 import numpy as np
 
 from .. import workspace
-from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
-from .conv_shared import GRAIN_FLOPS, Sizes
+from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, window_of
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
@@ -53,6 +62,7 @@ MAP_FILTER = np.kron(G, G)  # (36, 9): G g G^T for the filter g written as one c
 BIAS_POINT = 7  # (1, 1): column 1 of A^T is all ones, so what is added to this point is added to all 16 outputs
 BLOCK_BYTES = 512 * 1024  # of V and M a thread: with one point's filters they fit into a second-level cache
 FILTER_BLOCK = 1 << 6  # rows of filters mapped at a time; with 36 points of 32 filters they fit there too
+MAX_RUN = 16  # tiles of the output in a stack: kd - 1 more of the input are mapped for it
 PAD = 16  # numbers between two points' matrices: 4096 bytes apart they would fight for one place in the cache
 
 
@@ -65,12 +75,15 @@ def forward(
     dilation: Sizes,
     groups: int,
 ) -> np.ndarray:
-    """See ``conv.conv_forward``; stride, dilation and groups are 1 and filters 3x3."""
-    c_out, c_in, _, _ = weight.shape
-    taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)  # row (i, t), column o: weight[o, i, t]
-    h_out, w_out = (conv_output_size(size, 3, 1, p, 1) for size, p in zip(x.shape[2:], padding, strict=True))
-    out = empty_channels_last((x.shape[0], c_out, h_out, w_out), x.dtype)
-    _convolve(to_channels_last(x), _map_filters(taps, MAP_FILTER), bias, padding, out)
+    """See ``conv.conv_forward``; stride, dilation and groups are 1, and filters 3x3, or kd x 3 x 3."""
+    c_out, c_in, *kernel = weight.shape
+    if len(kernel) == 2:  # row (i, t), column o: weight[o, i, t]
+        taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)
+    else:
+        taps = _packed_stack(contiguous(weight).reshape(c_out, c_in, kernel[0], 9).transpose(0, 2, 1, 3))
+    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
+    out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
+    _convolve(to_channels_last(x), _map_filters(taps, MAP_FILTER), bias, window, out)
     return to_logical(out)
 
 
@@ -84,12 +97,17 @@ def backward_input(
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_input``."""
-    c_out, c_in, _, _ = weight.shape
+    c_out, c_in, *kernel = weight.shape
     # Row (o, t), column i: weight[o, i, 8 - t]; here still at t, and the map is turned round instead.
-    taps = pack_panels(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
+    if len(kernel) == 2:
+        taps = pack_panels(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
+    else:
+        taps = _packed_stack(weight.reshape(c_out, c_in, kernel[0], 9)[:, :, ::-1].transpose(1, 2, 0, 3))
     grad_x = empty_channels_last(input_shape, grad_out.dtype)
     filters = _map_filters(taps, MAP_FILTER[:, ::-1])
-    _convolve(to_channels_last(grad_out), filters, None, (2 - padding[0], 2 - padding[1]), grad_x)
+    opposite = opposite_padding(tuple(kernel), padding, dilation)
+    window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
+    _convolve(to_channels_last(grad_out), filters, None, window, grad_x)
     return to_logical(grad_x)
 
 
@@ -103,56 +121,82 @@ def backward_weight(
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_weight``."""
-    c_out, c_in, _, _ = weight_shape
+    c_out, c_in, *kernel = weight_shape
     dtype, wide, columns = x.dtype, lanes(x.dtype), tile_columns(x.dtype)
-    grad, x = to_channels_last(grad_out), to_channels_last(x)
-    _, h_out, w_out, _ = grad.shape
-    tiles = x.shape[0] * -(-h_out // 4) * -(-w_out // 4)
     c_v, c_sum = _round_up(c_in, wide), _round_up(c_out, wide)
     v_row = c_v + (PAD if c_v * dtype.itemsize % 1024 == 0 else 0)  # V is read down its columns here: see PAD
-    chunks = split(tiles, grain=max(ROWS, GRAIN_FLOPS // (2 * POINTS * c_in * c_out)))
-    if not chunks:
-        return np.zeros(weight_shape, dtype)
-    sums = workspace.empty((len(chunks), POINTS, c_in * c_sum + PAD), dtype)
-    if c_sum > c_out:  # columns that the products do not write, but the map back reads with the others
-        sums[:, :, : c_in * c_sum].reshape(len(chunks), POINTS, c_in, c_sum)[..., c_out:] = 0
-    x_flat, grad_flat, window = x.reshape(-1), grad.reshape(-1), (*x.shape[1:], h_out, w_out, *padding)
-    bias_or_none = np.empty(0, dtype)
     # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself.
     wanted = max(_block_tiles(c_v + c_sum, dtype), min(c_in, c_out) // 2)
+    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
+    stacks, tiles, kd = _stacks(x.shape[0], window, wanted)
+    rows = c_in if kd == 1 else kd * v_row
+    chunks = split(stacks, grain=max(ROWS // tiles, GRAIN_FLOPS // (2 * POINTS * tiles * rows * c_out), 1))
+    if not chunks:
+        return np.zeros(weight_shape, dtype)
+    sums = workspace.empty((len(chunks), POINTS, rows * c_sum + PAD), dtype)
+    if c_sum > c_out:  # columns that the products do not write, but the map back reads with the others
+        sums[:, :, : rows * c_sum].reshape(len(chunks), POINTS, rows, c_sum)[..., c_out:] = 0
+    x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
+    bias_or_none = np.empty(0, dtype)
 
     def run(index: int, start: int, stop: int) -> None:
-        block = _even_blocks(stop - start, wanted)
-        sizes = (c_out, wide, columns, block, v_row)
+        block = _even_blocks(stop - start, max(1, wanted // tiles)) * tiles
+        sizes = (c_out, wide, columns, block, v_row, rows, tiles)
         arrays = _scratch(block, v_row, _round_up(c_out, columns), dtype)
-        _run_blocks(start, stop, True, x_flat, grad_flat, bias_or_none, window, sizes, sums[index].reshape(-1), *arrays)
+        span = start * tiles, stop * tiles
+        _run_blocks(*span, True, x_flat, grad_flat, bias_or_none, window, sizes, sums[index].reshape(-1), *arrays)
 
     parallel_chunks(run, chunks)
-    taps = _map_back(sums, c_in * c_sum)
-    # (9, c_in, c_sum) -> (c_sum, 9, c_in) -> (c_out, c_in, 9)
-    by_filter = transposed(taps.reshape(1, 9 * c_in, c_sum))[0, :c_out]
-    return transposed(by_filter.reshape(c_out, 9, c_in)).reshape(weight_shape)
+    taps = _map_back(sums, rows * c_sum)
+    if kd == 1:
+        # (9, c_in, c_sum) -> (c_sum, 9, c_in) -> (c_out, c_in, 9)
+        by_filter = transposed(taps.reshape(1, 9 * c_in, c_sum))[0, :c_out]
+        return transposed(by_filter.reshape(c_out, 9, c_in)).reshape(weight_shape)
+    stack = taps.reshape(9, kd, v_row, c_sum)[:, :, :c_in, :c_out]
+    return np.ascontiguousarray(stack.transpose(3, 2, 1, 0)).reshape(weight_shape)  # -> (c_out, c_in, kd, 9)
 
 
-def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, padding: Sizes, out: np.ndarray) -> None:
-    """x (n, h, w, c_in), mapped filters -> out (n, h_out, w_out, c_out)."""
-    n, h_out, w_out, c_out = out.shape
+def _packed_stack(filters: np.ndarray) -> np.ndarray:
+    """(c_out, kd, c_in, 9) -> the panels of rows (tap in depth, i, t), with zeros for c_in up to a whole vector."""
+    c_out, kd, c_in, _ = filters.shape
+    c_row = c_in if kd == 1 else _round_up(c_in, lanes(filters.dtype))
+    rows = workspace.zeros((c_out, kd, c_row, 9), filters.dtype)
+    rows[:, :, :c_in] = filters
+    return pack_panels(rows.reshape(c_out, kd * c_row * 9).T)
+
+
+def _stacks(n: int, window: Window, wanted: int) -> tuple[int, int, int]:
+    """How many stacks of tiles the output is cut into, how many tiles of the input a stack has, and kd."""
+    d_out, h_out, w_out, kd = window[4:8]
+    down, across, run = -(-h_out // 4), -(-w_out // 4), _run_length(d_out, kd, wanted)
+    return n * -(-d_out // run) * down * across, run + kd - 1, kd
+
+
+def _run_length(d_out: int, kd: int, wanted: int) -> int:
+    """Tiles of the output in a stack: as many as make even stacks of at most MAX_RUN, or `wanted` tiles of the input."""
+    return _even_blocks(d_out, max(4, min(MAX_RUN, wanted - kd + 1))) if d_out > 1 else 1
+
+
+def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, out: np.ndarray) -> None:
+    """x (n, *spatial, c_in), mapped filters -> out (n, *spatial, c_out)."""
+    n, c_in, c_out = out.shape[0], x.shape[-1], out.shape[-1]
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)
-    c_in = x.shape[3]
-    tiles = n * -(-h_out // 4) * -(-w_out // 4)
     c_v, c_m = _round_up(c_in, wide), _round_up(c_out, columns)
     wanted = _block_tiles(c_v + c_m, dtype)
-    x_flat, out_flat, window = x.reshape(-1), out.reshape(-1), (*x.shape[1:], h_out, w_out, *padding)
+    stacks, tiles, kd = _stacks(n, window, wanted)
+    rows, unit = c_in if kd == 1 else kd * c_v, max(1, ROWS // tiles)
+    x_flat, out_flat = x.reshape(-1), out.reshape(-1)
     bias_or_none = np.empty(0, dtype) if bias is None else np.ascontiguousarray(bias)
 
     def run(start: int, stop: int) -> None:
-        start, stop = start * ROWS, min(stop * ROWS, tiles)
-        block = _round_up(_even_blocks(stop - start, wanted), ROWS)
-        sizes = (c_out, wide, columns, block, c_v)
+        start, stop = start * unit, min(stop * unit, stacks)
+        block = _round_up(_even_blocks(stop - start, max(1, wanted // tiles)), unit) * tiles
+        sizes = (c_out, wide, columns, block, c_v, rows, tiles)
         arrays = _scratch(block, c_v, c_m, dtype)
-        _run_blocks(start, stop, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *arrays)
+        span = start * tiles, stop * tiles
+        _run_blocks(*span, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *arrays)
 
-    parallel_for(run, -(-tiles // ROWS), grain=max(1, GRAIN_FLOPS // (2 * POINTS * ROWS * c_in * c_out)))
+    parallel_for(run, -(-stacks // unit), grain=max(1, GRAIN_FLOPS // (2 * POINTS * unit * tiles * rows * c_out)))
 
 
 def _scratch(block: int, c_v: int, c_m: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
@@ -221,49 +265,61 @@ def _even_blocks(tiles: int, wanted: int) -> int:
 
 @jit
 def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, edge, scratch):
-    """Tiles start .. stop, a block at a time; `other` is U and `out` the pixels, or if `summing` dY and the sums dU."""
-    c = window[2]
-    c_out, wide, columns, block, v_row = sizes
+    """Tiles start .. stop, a block at a time; `other` is U and `out` the pixels, or if `summing` dY and the sums dU.
+
+    Whole stacks; the last kd - 1 tiles of the last stack are none of the output's.
+    """
+    c, kd = window[3], window[7]
+    c_out, wide, columns, block, v_row, rows, stack = sizes
     c_v, c_m, c_sum = _round_up(c, wide), _round_up(c_out, columns), _round_up(c_out, wide)
     v_point, m_point = v.size // POINTS, m.size // POINTS
     for first in range(start, stop, block):
         n_tiles = min(block, stop - first)
-        _map_inputs(first, n_tiles, x, window, c_v, v_row, wide, v, edge)
+        n_sums = n_tiles - kd + 1
+        _map_inputs(first, n_tiles, stack, x, window, c_v, v_row, wide, v, edge)
         # (One call of the product for both: each would be compiled anew.)
         if summing:  # sums[p] += V[p]^T @ dM[p]
-            _map_gradients(first, n_tiles, other, window, c_out, c_sum, wide, columns, m, edge)
-            height, n, depth, v_down, v_across, target_row = c, c_out, n_tiles, ONE, v_row, c_sum
+            _map_gradients(first, n_sums, stack, other, window, c_out, c_sum, wide, columns, m, edge)
+            height, n, depth, v_down, v_across, target_row = rows, c_out, n_sums, ONE, v_row, c_sum
             right, right_point, target, target_point = m, m_point, out, out.size // POINTS
         else:  # M[p] = V[p] @ U[p]
-            height, n, depth, v_down, v_across, target_row = n_tiles, c_m, c, v_row, ONE, c_m
+            height, n, depth, v_down, v_across, target_row = n_sums, c_m, rows, v_row, ONE, c_m
             right, right_point, target, target_point = other, other.size // POINTS, m, m_point
         batch, add = (POINTS_64, v_point, right_point, target_point), ONE if summing and first > start else ZERO
         left = (v, ZERO, v_down, v_across)
         multiply(batch, height, n, depth, *left, right, ZERO, target, ZERO, target_row, columns, add, scratch)
         if not summing:
-            _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge)
+            _map_outputs(first, n_sums, stack, m, bias, window, c_out, c_m, wide, out, edge)
 
 
 @jit_inline
-def _place(number, window):
-    """Image, row and column of the output where the tile with this number begins."""
-    down, across = (window[3] + 3) // 4, (window[4] + 3) // 4
-    image, rest = number // (down * across), number % (down * across)
-    return image, rest // across * 4, rest % across * 4
+def _place(number, stack, window):
+    """Image, depth, row and column of the output where the tile with this number begins; the depth is d_out or more where
+    the tile is none of the output's."""
+    d_out, kd = window[4], window[7]
+    down, across = (window[5] + 3) // 4, (window[6] + 3) // 4
+    run = stack - kd + 1
+    runs = (d_out + run - 1) // run
+    which, z = number // stack, number % stack
+    rest = which % (down * across)
+    image_and_run = which // (down * across)
+    image, before = image_and_run // runs, image_and_run % runs * run
+    return image, before + z, rest // across * 4, rest % across * 4, z < run and before + z < d_out
 
 
 @jit_inline
-def _find_tile(x, h, w, c, image, top, left, side, c_wide, edge):
+def _find_tile(x, inside, h, w, c, plane, top, left, side, c_wide, edge):
     """Where the side x side pixels from (top, left) on can be read in whole vectors: an array, place, row and pixel strides.
 
     They are copied to `edge` where they reach beyond the image (zeros), or the channels do not fill whole vectors.
+    `inside`: whether there is an image at that depth.
     """
-    source, at, row, pixel = x, ((image * h + top) * w + left) * c, w * c, c
-    if c != c_wide or top < 0 or left < 0 or top + side > h or left + side > w:
+    source, at, row, pixel = x, ((plane * h + top) * w + left) * c, w * c, c
+    if c != c_wide or not inside or top < 0 or left < 0 or top + side > h or left + side > w:
         clear(edge, ZERO, side * side * c_wide)
         first, count = max(0, -left), min(side, w - left) - max(0, -left)
         runs, length = (1, count * c) if c == c_wide else (count, c)  # without gaps a line is one run
-        for i in range(max(0, -top), min(side, h - top)):
+        for i in range(max(0, -top), min(side, h - top) if inside else 0):
             for j in range(first, first + runs):
                 copy(x, at + (i * w + j) * c, edge, (i * side + j) * c_wide, length)
         source, at, row, pixel = edge, ZERO, side * c_wide, c_wide
@@ -271,25 +327,30 @@ def _find_tile(x, h, w, c, image, top, left, side, c_wide, edge):
 
 
 @jit_inline
-def _map_inputs(first, n_tiles, x, window, c_wide, v_row, wide, v, edge):
+def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
     """V[p, t] = point p of B^T d B for the tile d with number first + t."""
-    h, w, c, _, _, ph, pw = window
+    d, h, w, c = window[:4]
+    pd, ph, pw = window[13:16]
     point = v.size // POINTS
     for t in range(n_tiles):
-        image, top, left = _place(first + t, window)
-        source, at, row, pixel = _find_tile(x, h, w, c, image, top - ph, left - pw, 6, c_wide, edge)
+        image, z, top, left, _ = _place(first + t, stack, window)
+        z -= pd
+        plane, inside = image * d + z, 0 <= z < d
+        source, at, row, pixel = _find_tile(x, inside, h, w, c, plane, top - ph, left - pw, 6, c_wide, edge)
         for j in range(0, c_wide, wide):
             input_tile(source, at + j, row, pixel, v, t * v_row + j, 6 * point, point)
 
 
 @jit_inline
-def _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge):
+def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, wide, out, edge):
     """The pixels of the tiles first .. first + n_tiles: A^T M A from M[p, t]."""
-    _, _, _, h_out, w_out, _, _ = window
+    d_out, h_out, w_out = window[4:7]
     point = m.size // POINTS
     for t in range(n_tiles):
-        image, top, left = _place(first + t, window)
-        out_at = ((image * h_out + top) * w_out + left) * c_out
+        image, z, top, left, there = _place(first + t, stack, window)
+        if not there:
+            continue
+        out_at = (((image * d_out + z) * h_out + top) * w_out + left) * c_out
         height, width = min(4, h_out - top), min(4, w_out - left)
         for j in range(bias.size):
             m[BIAS_POINT * point + t * c_m + j] += bias[j]
@@ -307,13 +368,17 @@ def _map_outputs(first, n_tiles, m, bias, window, c_out, c_m, wide, out, edge):
 
 
 @jit_inline
-def _map_gradients(first, n_tiles, grad, window, c_out, c_wide, wide, columns, m, edge):
-    """dM[p, t] = point p of A dY A^T for the tile dY with number first + t, written as the panels of a matrix product."""
-    _, _, _, h_out, w_out, _, _ = window
+def _map_gradients(first, n_tiles, stack, grad, window, c_out, c_wide, wide, columns, m, edge):
+    """dM[p, t] = point p of A dY A^T for the tile dY with number first + t, written as the panels of a matrix product.
+
+    Zero where the tile is none of the output's.
+    """
+    d_out, h_out, w_out = window[4:7]
     point = m.size // POINTS
     for t in range(n_tiles):
-        image, top, left = _place(first + t, window)
-        source, at, row, pixel = _find_tile(grad, h_out, w_out, c_out, image, top, left, 4, c_wide, edge)
+        image, z, top, left, there = _place(first + t, stack, window)
+        plane = image * d_out + z
+        source, at, row, pixel = _find_tile(grad, there, h_out, w_out, c_out, plane, top, left, 4, c_wide, edge)
         for j in range(0, c_wide, wide):
             m_at = (j // columns * n_tiles + t) * columns + j % columns
             grad_tile(source, at + j, row, pixel, m, m_at, 6 * point, point)
