@@ -46,6 +46,7 @@ from minicnn.nn.lazy import UninitializedBuffer, UninitializedParameter
 from minicnn.nn.lazy_layers import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
+    LazyBatchNorm3d,
     LazyConv1d,
     LazyConv2d,
     LazyConv3d,
@@ -201,6 +202,7 @@ __all__ = [
     "LayerNorm",
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn.autograd import Tensor
-from minicnn.nn.batchnorm import BatchNorm1d, BatchNorm2d, _BatchNorm
+from minicnn.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, _BatchNorm
 from minicnn.nn.conv import Conv1d, Conv2d, Conv3d, Ints, _ConvNd
 from minicnn.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, _ConvTransposeNd
 from minicnn.nn.lazy import LazyModuleMixin, UninitializedBuffer, UninitializedParameter
@@ -223,6 +223,12 @@ class LazyBatchNorm2d(_LazyBatchNorm, BatchNorm2d):
     """
 
     cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
+    """A :class:`BatchNorm3d` whose ``num_features`` comes from its first input."""
+
+    cls_to_become = BatchNorm3d
 
 
 def _materialize(value: Any, *shape: int) -> None:

@@ -157,6 +157,14 @@ def check_edges(dtype: Any) -> None:
     for channels, size in itertools.product((2, wide - 1, wide, wide + 1, 2 * wide + 3), ((1, 1), (4, 5), (7, 6))):
         for window in (((1, 1), (1, 1), (1, 1), channels), ((2, 1), (2, 2), (1, 2), channels)):
             check_convolution(conv_depthwise, (2, channels, *size), (channels, 1, 3, 3), window, dtype)
+    for c_in, c_out in ((wide, wide), (wide + 3, 2 * wide + 1), (5, wide - 1)):  # volumes
+        window = (1, 1, 1), (1, 1, 1), (1, 1, 1), 1
+        for algorithm in (conv_winograd, conv_direct, conv_im2col):
+            check_convolution(algorithm, (2, c_in, 5, 6, 5), (c_out, c_in, 3, 3, 3), window, dtype)
+    strided = (2, 1, 2), (1, 0, 2), (1, 2, 1), wide + 1
+    check_convolution(conv_depthwise, (2, wide + 1, 4, 5, 9), (wide + 1, 1, 2, 3, 3), strided, dtype)
+    for algorithm in (conv_direct, conv_im2col):  # sequences
+        check_convolution(algorithm, (2, 6, 40), (2 * wide + 2, 3, 5), ((1,), (2,), (2,), 2), dtype)
     for window in (((2, 3), (1, 0), (1, 2), 2), ((1, 2), (2, 1), (2, 1), 2)):
         for algorithm in (conv_direct, conv_im2col):
             check_convolution(algorithm, (2, 6, 9, 8), (2 * wide + 2, 3, 3, 2), window, dtype)

@@ -105,16 +105,23 @@ CHOICES = [
     ((8, 64, 56, 56), (64, 64, 3, 3), (2, 2), (1, 1), 1, "im2col"),
     ((8, 64, 56, 56), (64, 64, 1, 1), (1, 1), (0, 0), 1, "im2col"),
     ((8, 64, 56, 56), (64, 1, 3, 3), (1, 1), (1, 1), 64, "direct"),
+    ((2, 16, 16, 56, 56), (16, 16, 3, 3, 3), (1, 1, 1), (1, 1, 1), 1, "winograd"),
+    ((2, 64, 8, 28, 28), (64, 64, 1, 3, 3), (1, 1, 1), (0, 1, 1), 1, "winograd"),
+    ((2, 64, 8, 28, 28), (64, 64, 3, 1, 1), (1, 1, 1), (1, 0, 0), 1, "im2col"),
+    ((2, 64, 8, 28, 28), (64, 64, 3, 3, 3), (2, 1, 1), (1, 1, 1), 1, "im2col"),
+    ((2, 64, 8, 28, 28), (64, 64, 1, 1, 1), (1, 1, 1), (0, 0, 0), 1, "im2col"),
+    ((2, 64, 100), (64, 1, 3), (1,), (1,), 64, "direct"),
     ((1, 256, 2, 2), (256, 256, 3, 3), (1, 1), (1, 1), 1, "im2col"),  # a tile of 16 for 4 pixels
 ]
 
 
 @pytest.mark.parametrize(("x_shape", "weight_shape", "stride", "padding", "groups", "algorithm"), CHOICES)
 def test_choice(x_shape, weight_shape, stride, padding, groups, algorithm):
-    choice = choose(x_shape, weight_shape, stride, padding, (1, 1), groups)
+    ones = (1,) * len(stride)
+    choice = choose(x_shape, weight_shape, stride, padding, ones, groups)
     assert choice.algorithm == algorithm
     assert choice.reason
-    assert choose(x_shape, weight_shape, stride, padding, (1, 1), groups, "exact").algorithm != "winograd"
+    assert choose(x_shape, weight_shape, stride, padding, ones, groups, "exact").algorithm != "winograd"
 
 
 @pytest.mark.parametrize(

@@ -104,23 +104,32 @@ def test_rounding_error(channels, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("n", "c_in", "c_out", "h", "w", "padding"),
+    ("n", "c_in", "c_out", "size", "padding", "kernel"),
     [
-        (0, 3, 4, 5, 5, (1, 1)),
-        (1, 1, 1, 3, 3, (0, 0)),  # one output pixel
-        (2, 1, 1, 1, 1, (1, 1)),  # nothing but edge
-        (3, 5, 7, 9, 11, (0, 1)),
-        (2, 33, 65, 6, 5, (3, 2)),  # padding beyond the filter: the input gradient reads a smaller image
-        (2, 64, 32, 8, 8, (1, 1)),  # whole vectors, whole tiles
-        (9, 48, 40, 14, 15, (1, 1)),  # more than one block
-        (1, 400, 20, 6, 6, (1, 1)),  # more than one KC of depth
+        (0, 3, 4, (5, 5), (1, 1), ()),
+        (1, 1, 1, (3, 3), (0, 0), ()),  # one output pixel
+        (2, 1, 1, (1, 1), (1, 1), ()),  # nothing but edge
+        (3, 5, 7, (9, 11), (0, 1), ()),
+        (2, 33, 65, (6, 5), (3, 2), ()),  # padding beyond the filter: the input gradient reads a smaller image
+        (2, 64, 32, (8, 8), (1, 1), ()),  # whole vectors, whole tiles
+        (9, 48, 40, (14, 15), (1, 1), ()),  # more than one block
+        (1, 400, 20, (6, 6), (1, 1), ()),  # more than one KC of depth
+        (0, 3, 4, (5, 5, 5), (1, 1, 1), (3,)),
+        (2, 3, 2, (4, 6, 5), (0, 1, 1), (1,)),  # no sum over depths
+        (2, 16, 16, (16, 9, 10), (1, 1, 1), (3,)),  # two depths a row of the product
+        (1, 5, 7, (17, 6, 5), (0, 2, 1), (3,)),  # the same, the second stack shorter than the first
+        (3, 9, 5, (1, 4, 9), (1, 1, 1), (3,)),  # one depth
+        (2, 7, 11, (6, 5, 7), (1, 0, 1), (2,)),  # an even number of taps in depth
+        (1, 40, 33, (9, 8, 8), (3, 1, 1), (3,)),  # padding beyond the filter
+        (2, 130, 70, (5, 6, 6), (2, 1, 0), (5,)),  # more than one KC of depth
     ],
 )
-def test_against_float64(n, c_in, c_out, h, w, padding, dtype, threads):
+def test_against_float64(n, c_in, c_out, size, padding, kernel, dtype, threads):
     """Forward, with bias, and both gradients. Tolerance: 60 eps of the largest sum of magnitudes, as above."""
     rng = np.random.default_rng(n + c_in)
-    x, weight = normal(rng, (n, c_in, h, w), dtype, "channels-last"), normal(rng, (c_out, c_in, 3, 3), dtype)
-    bias, window = normal(rng, (c_out,), dtype), ((1, 1), padding, (1, 1), 1)
+    x, weight = normal(rng, (n, c_in, *size), dtype, "channels-last"), normal(rng, (c_out, c_in, *kernel, 3, 3), dtype)
+    ones = (1,) * len(size)
+    bias, window = normal(rng, (c_out,), dtype), (ones, padding, ones, 1)
     exact = reference.conv_forward(x.astype(float), weight.astype(float), bias.astype(float), *window)
     grad_out = normal(rng, exact.shape, dtype)
     with num_threads(threads):
@@ -149,3 +158,17 @@ def test_against_float64(n, c_in, c_out, h, w, padding, dtype, threads):
         assert actual.dtype == dtype
         assert actual.shape == wanted.shape
         np.testing.assert_allclose(actual, wanted, rtol=0, atol=60 * np.finfo(dtype).eps * scale.max(initial=1))
+
+
+def test_nan_stays_in_its_volume():
+    """The rows of the product that begin in one stack end in the next, which may belong to another volume."""
+    for channels in (8, 40):
+        x = np.ones((3, channels, 4, 8, 8), np.float32)
+        x[1] = np.nan
+        weight, window = np.ones((channels, channels, 3, 3, 3), np.float32), ((1, 1, 1), (1, 1, 1), (1, 1, 1), 1)
+        for result in (
+            conv_winograd.forward(x, weight, None, *window),
+            conv_winograd.backward_input(x, weight, x.shape, *window),
+        ):
+            assert np.isnan(result).all(axis=(1, 2, 3, 4)).tolist() == [False, True, False]
+            assert np.isfinite(result[::2]).all()

@@ -25,6 +25,7 @@ LAYERS = {
     "transpose3d": (lambda nn: nn.LazyConvTranspose3d(4, 2, bias=False), (2, 3, 2, 3, 2)),
     "batchnorm1d": (lambda nn: nn.LazyBatchNorm1d(), (4, 3)),
     "batchnorm2d": (lambda nn: nn.LazyBatchNorm2d(1e-3, 0.2), (4, 3, 2, 3)),
+    "batchnorm3d": (lambda nn: nn.LazyBatchNorm3d(bias=False), (2, 3, 2, 3, 2)),
     "batchnorm2d-plain": (lambda nn: nn.LazyBatchNorm2d(affine=False, track_running_stats=False), (4, 3, 2, 3)),
 }
 PARAMETRISED = pytest.mark.parametrize("name", LAYERS)

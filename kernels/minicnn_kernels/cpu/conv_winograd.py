@@ -33,6 +33,8 @@ next depth's beginning a tile later. So it is one product with overlapping rows,
 
 A stack is a run of output tiles that lie behind each other, and kd - 1 more of the input's; a block is several stacks. The
 rows that begin in one stack and end in the next are nobody's, and are skipped.
+Where c_out fills one vector only, half of a register tile (two vectors wide) would be idle: there a row makes two depths,
+from kd + 1 tiles, with the filters of the second moved down by one tile (`abreast` = 2).
 
 **Rounding.** B^T and A^T have entries up to 8 and sums that cancel; a result is about 10 times less exact than the
 direct sum, with an error of some 30 units in the last place of sum |x| |w|. The test states the bound.
@@ -77,11 +79,12 @@ def forward(
 ) -> np.ndarray:
     """See ``conv.conv_forward``; stride, dilation and groups are 1, and filters 3x3, or kd x 3 x 3."""
     c_out, c_in, *kernel = weight.shape
+    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     if len(kernel) == 2:  # row (i, t), column o: weight[o, i, t]
         taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)
     else:
-        taps = _packed_stack(contiguous(weight).reshape(c_out, c_in, kernel[0], 9).transpose(0, 2, 1, 3))
-    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
+        stack = contiguous(weight).reshape(c_out, c_in, kernel[0], 9)
+        taps = _packed_stack(stack.transpose(0, 2, 1, 3), window[4])
     out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
     _convolve(to_channels_last(x), _map_filters(taps, MAP_FILTER), bias, window, out)
     return to_logical(out)
@@ -102,7 +105,8 @@ def backward_input(
     if len(kernel) == 2:
         taps = pack_panels(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
     else:
-        taps = _packed_stack(weight.reshape(c_out, c_in, kernel[0], 9)[:, :, ::-1].transpose(1, 2, 0, 3))
+        stack = weight.reshape(c_out, c_in, kernel[0], 9)[:, :, ::-1]
+        taps = _packed_stack(stack.transpose(1, 2, 0, 3), input_shape[2])
     grad_x = empty_channels_last(input_shape, grad_out.dtype)
     filters = _map_filters(taps, MAP_FILTER[:, ::-1])
     opposite = opposite_padding(tuple(kernel), padding, dilation)
@@ -128,8 +132,10 @@ def backward_weight(
     # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself.
     wanted = max(_block_tiles(c_v + c_sum, dtype), min(c_in, c_out) // 2)
     window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
-    stacks, tiles, kd = _stacks(x.shape[0], window, wanted)
-    rows = c_in if kd == 1 else kd * v_row
+    stacks, tiles, abreast = _stacks(x.shape[0], window, c_out, wanted, dtype)
+    kd = window[7]
+    rows = c_in if kd == 1 else (kd + abreast - 1) * v_row
+    c_sum = abreast * c_sum
     chunks = split(stacks, grain=max(ROWS // tiles, GRAIN_FLOPS // (2 * POINTS * tiles * rows * c_out), 1))
     if not chunks:
         return np.zeros(weight_shape, dtype)
@@ -141,7 +147,7 @@ def backward_weight(
 
     def run(index: int, start: int, stop: int) -> None:
         block = _even_blocks(stop - start, max(1, wanted // tiles)) * tiles
-        sizes = (c_out, wide, columns, block, v_row, rows, tiles)
+        sizes = (c_out, wide, columns, block, v_row, rows, tiles, abreast)
         arrays = _scratch(block, v_row, _round_up(c_out, columns), dtype)
         span = start * tiles, stop * tiles
         _run_blocks(*span, True, x_flat, grad_flat, bias_or_none, window, sizes, sums[index].reshape(-1), *arrays)
@@ -152,29 +158,38 @@ def backward_weight(
         # (9, c_in, c_sum) -> (c_sum, 9, c_in) -> (c_out, c_in, 9)
         by_filter = transposed(taps.reshape(1, 9 * c_in, c_sum))[0, :c_out]
         return transposed(by_filter.reshape(c_out, 9, c_in)).reshape(weight_shape)
-    stack = taps.reshape(9, kd, v_row, c_sum)[:, :, :c_in, :c_out]
-    return np.ascontiguousarray(stack.transpose(3, 2, 1, 0)).reshape(weight_shape)  # -> (c_out, c_in, kd, 9)
+    stack = taps.reshape(9, -1, v_row, abreast, c_sum // abreast)[:, :, :c_in, :, :c_out]
+    by_depth = np.add.reduce([stack[:, i : i + kd, :, i] for i in range(abreast)])  # (9, kd, c_in, c_out)
+    return np.ascontiguousarray(by_depth.transpose(3, 2, 1, 0)).reshape(weight_shape)  # -> (c_out, c_in, kd, 9)
 
 
-def _packed_stack(filters: np.ndarray) -> np.ndarray:
+def _packed_stack(filters: np.ndarray, d_out: int) -> np.ndarray:
     """(c_out, kd, c_in, 9) -> the panels of rows (tap in depth, i, t), with zeros for c_in up to a whole vector."""
     c_out, kd, c_in, _ = filters.shape
-    c_row = c_in if kd == 1 else _round_up(c_in, lanes(filters.dtype))
-    rows = workspace.zeros((c_out, kd, c_row, 9), filters.dtype)
-    rows[:, :, :c_in] = filters
-    return pack_panels(rows.reshape(c_out, kd * c_row * 9).T)
+    wide = lanes(filters.dtype)
+    c_row = c_in if kd == 1 else _round_up(c_in, wide)
+    abreast = _abreast(d_out, kd, c_out, filters.dtype)
+    rows = workspace.zeros((abreast, wide if abreast > 1 else c_out, kd + abreast - 1, c_row, 9), filters.dtype)
+    for i in range(abreast):
+        rows[i, :c_out, i : i + kd, :c_in] = filters
+    return pack_panels(rows.reshape(abreast * rows.shape[1], -1).T)
 
 
-def _stacks(n: int, window: Window, wanted: int) -> tuple[int, int, int]:
-    """How many stacks of tiles the output is cut into, how many tiles of the input a stack has, and kd."""
+def _abreast(d_out: int, kd: int, c_out: int, dtype: np.dtype) -> int:
+    """How many depths, 1 or 2, a row of the product holds."""
+    return 2 if c_out <= lanes(dtype) and kd > 1 and kd % 2 == 1 and d_out > 1 else 1
+
+
+def _stacks(n: int, window: Window, c_out: int, wanted: int, dtype: np.dtype) -> tuple[int, int, int]:
+    """How many stacks of tiles the output is cut into, how many tiles of the input a stack has, and depths a row.
+
+    A stack has as many tiles of the output as make even stacks of at most MAX_RUN, or of `wanted` tiles of the input.
+    """
     d_out, h_out, w_out, kd = window[4:8]
-    down, across, run = -(-h_out // 4), -(-w_out // 4), _run_length(d_out, kd, wanted)
-    return n * -(-d_out // run) * down * across, run + kd - 1, kd
-
-
-def _run_length(d_out: int, kd: int, wanted: int) -> int:
-    """Tiles of the output in a stack: as many as make even stacks of at most MAX_RUN, or `wanted` tiles of the input."""
-    return _even_blocks(d_out, max(4, min(MAX_RUN, wanted - kd + 1))) if d_out > 1 else 1
+    abreast = _abreast(d_out, kd, c_out, dtype)
+    run = _even_blocks(d_out, max(4, min(MAX_RUN, wanted - kd + 1))) if d_out > 1 else 1
+    run = _round_up(run, abreast)
+    return n * -(-d_out // run) * -(-h_out // 4) * -(-w_out // 4), run + kd - 1, abreast
 
 
 def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, out: np.ndarray) -> None:
@@ -183,15 +198,16 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, windo
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)
     c_v, c_m = _round_up(c_in, wide), _round_up(c_out, columns)
     wanted = _block_tiles(c_v + c_m, dtype)
-    stacks, tiles, kd = _stacks(n, window, wanted)
-    rows, unit = c_in if kd == 1 else kd * c_v, max(1, ROWS // tiles)
+    stacks, tiles, abreast = _stacks(n, window, c_out, wanted, dtype)
+    kd = window[7]
+    rows, unit = c_in if kd == 1 else (kd + abreast - 1) * c_v, max(1, ROWS // tiles)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
     bias_or_none = np.empty(0, dtype) if bias is None else np.ascontiguousarray(bias)
 
     def run(start: int, stop: int) -> None:
         start, stop = start * unit, min(stop * unit, stacks)
         block = _round_up(_even_blocks(stop - start, max(1, wanted // tiles)), unit) * tiles
-        sizes = (c_out, wide, columns, block, c_v, rows, tiles)
+        sizes = (c_out, wide, columns, block, c_v, rows, tiles, abreast)
         arrays = _scratch(block, c_v, c_m, dtype)
         span = start * tiles, stop * tiles
         _run_blocks(*span, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *arrays)
@@ -270,26 +286,29 @@ def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, 
     Whole stacks; the last kd - 1 tiles of the last stack are none of the output's.
     """
     c, kd = window[3], window[7]
-    c_out, wide, columns, block, v_row, rows, stack = sizes
+    c_out, wide, columns, block, v_row, rows, stack, abreast = sizes
     c_v, c_m, c_sum = _round_up(c, wide), _round_up(c_out, columns), _round_up(c_out, wide)
+    m_row = (columns if summing else c_m) // abreast
     v_point, m_point = v.size // POINTS, m.size // POINTS
     for first in range(start, stop, block):
         n_tiles = min(block, stop - first)
         n_sums = n_tiles - kd + 1
+        n_rows = n_sums // abreast
         _map_inputs(first, n_tiles, stack, x, window, c_v, v_row, wide, v, edge)
         # (One call of the product for both: each would be compiled anew.)
         if summing:  # sums[p] += V[p]^T @ dM[p]
-            _map_gradients(first, n_sums, stack, other, window, c_out, c_sum, wide, columns, m, edge)
-            height, n, depth, v_down, v_across, target_row = rows, c_out, n_sums, ONE, v_row, c_sum
+            _map_gradients(first, n_sums, stack, other, window, c_out, c_sum, wide, columns, m_row, m, edge)
+            height, depth, v_down, v_across = rows, n_rows, ONE, abreast * v_row
+            n, target_row = (c_out, c_sum) if abreast == 1 else (c_m, c_m)
             right, right_point, target, target_point = m, m_point, out, out.size // POINTS
         else:  # M[p] = V[p] @ U[p]
-            height, n, depth, v_down, v_across, target_row = n_sums, c_m, rows, v_row, ONE, c_m
+            height, n, depth, v_down, v_across, target_row = n_rows, c_m, rows, abreast * v_row, ONE, c_m
             right, right_point, target, target_point = other, other.size // POINTS, m, m_point
         batch, add = (POINTS_64, v_point, right_point, target_point), ONE if summing and first > start else ZERO
         left = (v, ZERO, v_down, v_across)
         multiply(batch, height, n, depth, *left, right, ZERO, target, ZERO, target_row, columns, add, scratch)
         if not summing:
-            _map_outputs(first, n_sums, stack, m, bias, window, c_out, c_m, wide, out, edge)
+            _map_outputs(first, n_sums, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge)
 
 
 @jit_inline
@@ -331,8 +350,9 @@ def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
     """V[p, t] = point p of B^T d B for the tile d with number first + t."""
     d, h, w, c = window[:4]
     pd, ph, pw = window[13:16]
-    point = v.size // POINTS
-    for t in range(n_tiles):
+    point, stacks = v.size // POINTS, n_tiles // stack
+    for step in range(n_tiles):
+        t = step % stacks * stack + step // stacks
         image, z, top, left, _ = _place(first + t, stack, window)
         z -= pd
         plane, inside = image * d + z, 0 <= z < d
@@ -342,24 +362,27 @@ def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
 
 
 @jit_inline
-def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, wide, out, edge):
+def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge):
     """The pixels of the tiles first .. first + n_tiles: A^T M A from M[p, t]."""
     d_out, h_out, w_out = window[4:7]
-    point = m.size // POINTS
-    for t in range(n_tiles):
+    point, stacks = m.size // POINTS, (n_tiles + stack - 1) // stack
+    for step in range(stacks * stack):  # side by side first, as they lie in memory, then one behind the other
+        t = step % stacks * stack + step // stacks
+        if t >= n_tiles:
+            continue
         image, z, top, left, there = _place(first + t, stack, window)
         if not there:
             continue
         out_at = (((image * d_out + z) * h_out + top) * w_out + left) * c_out
         height, width = min(4, h_out - top), min(4, w_out - left)
         for j in range(bias.size):
-            m[BIAS_POINT * point + t * c_m + j] += bias[j]
+            m[BIAS_POINT * point + t * m_row + j] += bias[j]
         whole = height == 4 and width == 4 and c_out % wide == 0
         target, at = (out, out_at) if whole else (edge, ZERO)
         dense = c_out % wide == 0
         row, pixel = (w_out * c_out, c_out) if whole else (4 * c_m, c_out if dense else c_m)
         for j in range(0, c_out, wide):
-            output_tile(m, t * c_m + j, 6 * point, point, target, at + j, row, pixel)
+            output_tile(m, t * m_row + j, 6 * point, point, target, at + j, row, pixel)
         if not whole:
             runs, length = (1, width * c_out) if dense else (width, c_out)
             for i in range(height):
@@ -368,17 +391,20 @@ def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, wide, out, 
 
 
 @jit_inline
-def _map_gradients(first, n_tiles, stack, grad, window, c_out, c_wide, wide, columns, m, edge):
+def _map_gradients(first, n_tiles, stack, grad, window, c_out, c_wide, wide, columns, m_row, m, edge):
     """dM[p, t] = point p of A dY A^T for the tile dY with number first + t, written as the panels of a matrix product.
 
     Zero where the tile is none of the output's.
     """
     d_out, h_out, w_out = window[4:7]
-    point = m.size // POINTS
-    for t in range(n_tiles):
+    point, stacks = m.size // POINTS, (n_tiles + stack - 1) // stack
+    for step in range(stacks * stack):  # side by side first, as they lie in memory, then one behind the other
+        t = step % stacks * stack + step // stacks
+        if t >= n_tiles:
+            continue
         image, z, top, left, there = _place(first + t, stack, window)
         plane = image * d_out + z
         source, at, row, pixel = _find_tile(grad, there, h_out, w_out, c_out, plane, top, left, 4, c_wide, edge)
         for j in range(0, c_wide, wide):
-            m_at = (j // columns * n_tiles + t) * columns + j % columns
+            m_at = (j // columns * n_tiles + t) * m_row + j % columns
             grad_tile(source, at + j, row, pixel, m, m_at, 6 * point, point)
