@@ -45,6 +45,7 @@ from .pooling import (
     max_pool_forward,
 )
 from .random import philox_words
+from .resample import resample
 from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
 from .special import (
     digamma_forward,
@@ -110,6 +111,7 @@ __all__ = [
     "relu_dropout_backward_input",
     "relu_dropout_forward",
     "relu_forward",
+    "resample",
     "rmsprop_update",
     "row_major",
     "rprop_update",

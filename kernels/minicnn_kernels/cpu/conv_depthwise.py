@@ -14,7 +14,7 @@ The gradient of the weights is, for each tap, a sum over pixels: of a row in reg
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -131,8 +131,8 @@ def _convolve(
     out = empty_channels_last((n, c_wide, *out_shape[2:]), x.dtype)
     steps = tuple(number for axis in axes for number in (axis.step, axis.source_step))
     sizes = (*source, c_wide, *target, *window[8:10], phases, across)
-    tables = [axis.table for axis in axes]
-    arrays: tuple[Any, ...] = (x_rows.reshape(-1), filters.reshape(-1), start, sizes, steps, *tables)
+    taps_z, taps_y, taps_x = (axis.table for axis in axes)
+    arrays = x_rows.reshape(-1), filters.reshape(-1), start, sizes, steps, taps_z, taps_y, taps_x
     taps, out_flat = len(filters), out.reshape(-1)
 
     def run(first: int, last: int) -> None:

@@ -38,6 +38,7 @@ from .optim_rules import (
 )
 from .pooling import avg_pool_backward_input, avg_pool_forward, max_pool_backward_input, max_pool_forward
 from .random import philox_words
+from .resample import resample
 from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
 from .special import (
     digamma_forward,
@@ -103,6 +104,7 @@ __all__ = [
     "relu_dropout_backward_input",
     "relu_dropout_forward",
     "relu_forward",
+    "resample",
     "rmsprop_update",
     "row_major",
     "rprop_update",
