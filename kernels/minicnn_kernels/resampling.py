@@ -30,6 +30,13 @@ class AxisMatrix(NamedTuple):
     columns: np.ndarray
     weights: np.ndarray
 
+    def dense(self, size: int) -> np.ndarray:
+        """All of its (n_out, size) numbers."""
+        rows = np.repeat(np.arange(self.offsets.size - 1), np.diff(self.offsets))
+        out = np.zeros((self.offsets.size - 1, size), self.weights.dtype)
+        np.add.at(out, (rows, self.columns), self.weights)
+        return out
+
     def transposed(self, size: int) -> "AxisMatrix":
         """The same as a (size, n_out) matrix."""
         rows = np.repeat(np.arange(self.offsets.size - 1), np.diff(self.offsets))

@@ -59,6 +59,10 @@ from ..ops.distance import cosine_similarity, normalize, pairwise_distance, pdis
 from ..ops.dropout import dropout
 from ..ops.elementwise import sigmoid, tanh
 from ..ops.fold import fold, unfold
+from ..ops.grid_sampling import (
+    affine_grid,
+    grid_sample,
+)
 from ..ops.group_norm import group_norm, instance_norm, local_response_norm
 from ..ops.layer_norm import layer_norm, rms_norm
 from ..ops.loss import cross_entropy, nll_loss
@@ -104,7 +108,18 @@ from ..ops.pooling import (
     max_pool3d,
     max_pool3d_with_indices,
 )
+from ..ops.resampling import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from ..ops.searching import one_hot
+from ..ops.shuffling import (
+    channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from ..ops.softmax import gumbel_softmax, log_softmax, softmax, softmin
 from ..ops.unpooling import (
     max_unpool1d,
@@ -122,6 +137,7 @@ __all__ = [
     "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -131,6 +147,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -148,6 +165,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -160,6 +178,7 @@ __all__ = [
     "instance_norm",
     "kl_div",
     "l1_loss",
+    "interpolate",
     "layer_norm",
     "leaky_relu",
     "leaky_relu_",
@@ -193,6 +212,8 @@ __all__ = [
     "pairwise_distance",
     "pdist",
     "poisson_nll_loss",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "relu6",
@@ -219,6 +240,9 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 if not TYPE_CHECKING:

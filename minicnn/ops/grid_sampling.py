@@ -8,6 +8,7 @@ Zisserman and Kavukcuoglu 2015, "Spatial transformer networks").
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -74,7 +75,7 @@ def _combinations(
     grid: np.ndarray, shape: tuple[int, ...], mode: str, padding_mode: str, align_corners: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """For each combination of taps along the axes, at every place of the grid: its row among those of ``_rows``, or the one
-    behind the last where it lies outside; its weight; and the weight's derivatives by the place's coordinates, (places, axes).
+    behind the last where it lies outside; its weight; and its derivatives by the coordinates, (places, axes).
     """
     (n, _, *spatial), axes = shape, grid.shape[-1]
     places = grid.reshape(n, grid.size // max(1, n * axes), axes)
@@ -89,14 +90,18 @@ def _combinations(
             at = at * size + index
         weights = [np.where(inside, weight, 0) for _, weight, _ in combination]
         slopes = [
-            math.prod([*weights[:d], np.where(inside, slope, 0), *weights[d + 1 :]])
+            _product([*weights[:d], np.where(inside, slope, 0), *weights[d + 1 :]])
             for d, (_, _, slope) in enumerate(combination)
         ]
         yield (
             np.where(inside, at, outside).reshape(-1),
-            math.prod(weights).reshape(-1),
+            _product(weights).reshape(-1),
             np.stack(slopes[::-1], axis=-1).reshape(-1, axes),
         )
+
+
+def _product(factors: Sequence[np.ndarray]) -> np.ndarray:
+    return functools.reduce(np.multiply, factors)
 
 
 def _taps(place: np.ndarray, size: int, mode: str, padding_mode: str, align_corners: bool) -> list[Tap]:

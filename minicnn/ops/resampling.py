@@ -59,7 +59,8 @@ def interpolate(
 
     Parameters
     ----------
-    input : (n, c, length), (n, c, h, w) or (n, c, d, h, w) floating point; for the nearest modes uint8 too
+    input : (n, c, length), (n, c, h, w) or (n, c, d, h, w) floating point; uint8 too but
+        for the modes linear, trilinear and area
     size : of the result, one integer or one for each spatial axis; or
     scale_factor : how many times larger, one number or one for each axis; sizes are rounded down
     mode : where new elements come from
@@ -75,8 +76,8 @@ def interpolate(
     align_corners : for the linear and cubic modes: whether the outermost elements stay where they are, their middles on top
         of each other; otherwise, the default, the edges of the images are
     recompute_scale_factor : whether the step between new elements follows from the sizes, not from ``scale_factor``
-    antialias : for ``"bilinear"``, ``"bicubic"`` and ``"lanczos"``: to smaller sizes let all old elements count, so that fine
-        patterns do not turn into coarse ones
+    antialias : for ``"bilinear"``, ``"bicubic"`` and ``"lanczos"``: to smaller sizes let all old elements count, so that
+        fine patterns do not turn into coarse ones
 
     Returns
     -------
@@ -114,10 +115,10 @@ def interpolate(
         )
     if mode == "area":
         return _AREA[axes](input, sizes)
-    if not (mode.startswith("nearest") and input._array.dtype == np.uint8):
+    if input._array.dtype != np.uint8 or mode in ("linear", "trilinear"):
         require_floating(input, "input", f"interpolate with mode {mode!r}")
-    method, dtype = MODES[mode][0], input._array.dtype if input.is_floating_point() else np.dtype(np.float32)
-    options = method, bool(align_corners), bool(antialias)
+    dtype = input._array.dtype if input.is_floating_point() else np.dtype(np.float64)
+    options = MODES[mode][0], bool(align_corners), bool(antialias)
     matrices = tuple(_matrix(*axis, *options, dtype) for axis in zip(spatial, sizes, factors, strict=True))
     return Resample.apply(input, matrices=matrices)
 

@@ -36,8 +36,10 @@ from ..ops.padding import Pad, PadFromInput
 from ..ops.pooling import AvgPool, MaxPool1d, MaxPool2d, MaxPool3d, MaxPoolIndices
 from ..ops.promotion import Cast
 from ..ops.reduction import Mean, Sum
+from ..ops.resampling import Resample
 from ..ops.residual import AddReLU, BatchNormAddReLU
 from ..ops.shape import Clone, Expand, Permute, Reshape
+from ..ops.shuffling import Regroup
 from ..ops.softmax import LogSoftmax, Softmax
 from ..ops.unpooling import MaxUnpool
 
@@ -186,6 +188,16 @@ def _seen(c: _Call) -> int:
     return math.prod(c.out.shape[:2]) * math.prod(int(axis.counts.sum()) for axis in c.options["windows"])
 
 
+def _resampled(c: _Call) -> _Flops:
+    """Axis by axis, a multiply-add for each tap; those that shrink first, as the kernel does it, and backward the same."""
+    shape, flops = list(c.args[0].shape), 0
+    axes = [(pair[0], axis) for axis, pair in enumerate(c.options["matrices"], start=2) if pair is not None]
+    for matrix, axis in sorted(axes, key=lambda one: (one[0].offsets.size - 1) / shape[one[1]]):
+        flops += 2 * matrix.columns.size * math.prod(shape[:axis] + shape[axis + 1 :])
+        shape[axis] = matrix.offsets.size - 1
+    return _Flops(flops, flops)
+
+
 def _then(first: Callable[[_Call], _Flops], forward: int, backward: int) -> Callable[[_Call], _Flops]:
     """A rule, and so many more for each element of the result."""
 
@@ -232,6 +244,8 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     MaxPoolIndices: lambda c: _Flops(_seen(c), c.size),
     AvgPool: lambda c: _Flops(_seen(c), _seen(c)),
     MaxUnpool: _NOTHING,
+    Regroup: _NOTHING,
+    Resample: _resampled,
     Pad: _NOTHING,
     PadFromInput: _NOTHING,
     ReLU: _each(1, 1),

@@ -33,7 +33,7 @@ def resample(x: np.ndarray, matrices: Sequence[AxisMatrix | None]) -> np.ndarray
         grain = max(1, GRAIN // max(1, inner))
         parallel_for(_combine, outer * n_out, dense.reshape(outer, size, inner), *matrix, out, grain=grain)
         dense = out.reshape(*before, n_out, *after)
-    return workspace.transposed(dense, np.argsort(order)) if wanted else x.copy(order="K")
+    return workspace.transposed(dense, sorted(range(x.ndim), key=order.__getitem__)) if wanted else x.copy(order="K")
 
 
 @jit
