@@ -107,6 +107,10 @@ HAND = {
     "mul": (mc.mul, [(3, 4), (3, 4)], 12, 36, 24, 12 + 24 + 24),
     "softmax": (lambda x: F.softmax(x, 1), [(3, 4)], 60, 24, 48, 36),
     "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), [(1, 2, 4, 6)], 48, 48 + 12, 48, 12 + 48),
+    "avg_pool3d": (lambda x: F.avg_pool3d(x, 2), [(1, 2, 2, 2, 4)], 32, 32 + 4, 32, 4 + 32),
+    "global average": (lambda x: F.adaptive_avg_pool2d(x, 1), [(1, 2, 3, 5)], 30, 30 + 2, 30, 2 + 30),
+    # to twice the height and width: 2 taps for each element of (1, 1, 4, 3), then of (1, 1, 4, 6)
+    "bilinear": (lambda x: F.interpolate(x, (4, 6), mode="bilinear"), [(1, 1, 2, 3)], 144, 30, 144, 30),
     "dropout": (lambda x: F.dropout(x, 0.5), [(3, 4)], 12, 24, 12, 24),
     "mean": (lambda x: x.mean(1), [(3, 4)], 12 + 3, 12 + 3, 3, None),
 }  # fmt: skip
