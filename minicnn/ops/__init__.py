@@ -67,6 +67,7 @@ from .dropout import dropout
 from .einsum import (
     einsum,
 )
+from .dropout import alpha_dropout, dropout, feature_alpha_dropout
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
 from .gathering import (
     gather,
@@ -248,6 +249,7 @@ __all__ = [
     "addr",
     "adjoint",
     "all",
+    "alpha_dropout",
     "amax",
     "amin",
     "aminmax",
@@ -303,6 +305,7 @@ __all__ = [
     "dstack",
     "einsum",
     "expand_copy",
+    "feature_alpha_dropout",
     "fill",
     "flatten",
     "flip",

@@ -107,3 +107,76 @@ def test_errors():
         F.dropout(mc.tensor([1, 2]))
     with pytest.raises(RuntimeError, match=r"dropout\(inplace=True\): a leaf"):
         F.dropout(mc.ones(2, requires_grad=True), inplace=True)
+
+
+CHANNELS = {"dropout1d": [(4, 50, 7), (50, 7)], "dropout2d": [(4, 50, 3, 2)], "dropout3d": [(4, 50, 2, 3, 2), (50, 2, 3, 2)]}
+
+
+@pytest.mark.parametrize(("name", "shape"), [(name, shape) for name, shapes in CHANNELS.items() for shape in shapes])
+def test_channels_are_dropped_as_a_whole(name, shape):
+    mc.manual_seed(0)
+    x = (mc.rand(shape, dtype=mc.float64) + 0.5).requires_grad_()
+    out = getattr(F, name)(x, 0.25)
+    cotangent = mc.randn(shape, dtype=mc.float64)
+    out.backward(cotangent)
+    spatial = int(name[-2])
+    scale = (out / x).detach().numpy()
+    np.testing.assert_allclose(x.grad.numpy(), cotangent.numpy() * scale)
+    flat = scale.reshape(*shape[:-spatial], -1)
+    np.testing.assert_array_equal(flat, np.broadcast_to(flat[..., :1], flat.shape))
+    kept = flat[..., 0] != 0
+    np.testing.assert_allclose(flat[..., 0][kept], 4 / 3)
+    # 50 or 200 channels: five standard deviations of the share that is kept
+    assert abs(kept.mean() - 0.75) < 5 * (0.25 * 0.75 / kept.size) ** 0.5
+    assert getattr(F, name)(x, 0.25, training=False) is x
+    np.testing.assert_array_equal(getattr(F, name)(x, 1.0).detach().numpy(), np.zeros(shape))
+
+
+@pytest.mark.parametrize("name", ["dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"])
+def test_further_forms_in_place(name):
+    shape = CHANNELS.get(name, [(4, 5, 6)])[0]
+    x = mc.rand(shape)
+    mc.manual_seed(3)
+    expected = getattr(F, name)(x, 0.5, True)
+    mc.manual_seed(3)
+    assert getattr(F, name)(x, 0.5, training=True, inplace=True) is x
+    assert mc.equal(x, expected)
+
+
+@pytest.mark.parametrize("name", ["alpha_dropout", "feature_alpha_dropout"])
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_alpha_dropout_keeps_mean_and_variance(name, p):
+    mc.manual_seed(0)
+    x = mc.randn(400, 500, dtype=mc.float64).requires_grad_()
+    out = getattr(F, name)(x, p, training=True)
+    # 200,000 values, of which the dropped ones are equal: the mean's standard deviation is about 0.0022
+    assert abs(out.mean().item()) < 0.015
+    assert abs(out.var().item() - 1) < 0.02
+    limit = -1.0507009873554805 * 1.6732632423543772
+    scale = ((1 - p) * (1 + p * limit**2)) ** -0.5
+    shift = -scale * limit * p
+    dropped = np.isclose(out.detach().numpy(), scale * limit + shift, rtol=1e-12)
+    assert abs(dropped.mean() - p) < 0.006
+    np.testing.assert_allclose(out.detach().numpy()[~dropped], (x.detach().numpy() * scale + shift)[~dropped], rtol=1e-9)
+    out.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.where(dropped, 0, scale))
+
+
+def test_feature_alpha_dropout_drops_channels():
+    out = F.feature_alpha_dropout(mc.ones(8, 16, 5), 0.5, training=True).numpy()
+    np.testing.assert_array_equal(out, np.broadcast_to(out[..., :1], out.shape))
+    assert len(np.unique(out)) == 2
+
+
+def test_warnings_and_errors_of_further_forms():
+    with pytest.warns(UserWarning, match=r"dropout2d is for \(n, c, h, w\), got shape \(2, 3, 4\)"):
+        F.dropout2d(mc.ones(2, 3, 4))
+    with pytest.warns(UserWarning, match=r"dropout3d is for \(n, c, depth, h, w\)"):
+        F.dropout3d(mc.ones(2, 3, 4))
+    with pytest.raises(ValueError, match=r"input: dropout1d takes \(n, c, length\) or \(c, length\), got shape \(2,\)"):
+        F.dropout1d(mc.ones(2))
+    with pytest.raises(ValueError, match=r"input: feature_alpha_dropout needs \(n, c, ...\), got shape \(2,\)"):
+        F.feature_alpha_dropout(mc.ones(2), training=True)
+    for name in ("alpha_dropout", "feature_alpha_dropout", "dropout1d"):
+        with pytest.raises(ValueError, match="p: a probability"):
+            getattr(F, name)(mc.ones(2, 3), 1.5)

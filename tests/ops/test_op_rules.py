@@ -127,6 +127,7 @@ CALLS = {
     "BatchNormEval": lambda: F.batch_norm(leaf(4, 3), mc.zeros(3).double(), mc.ones(3).double(), leaf(3), leaf(3)),
     "LayerNorm": lambda: F.layer_norm(leaf(4, 3), (3,), leaf(3), leaf(3)) + F.rms_norm(leaf(4, 3), (3,), leaf(3)),
     "GroupNorm": lambda: F.group_norm(leaf(2, 4, 3), 2, leaf(4), leaf(4)) + F.instance_norm(leaf(2, 4, 3)),
+    "Embedding": lambda: F.embedding(mc.tensor([1, 0, 1]), leaf(3, 2), 0, scale_grad_by_freq=True),
     "Huber": lambda: F.huber_loss(leaf(3), leaf(3)) + F.smooth_l1_loss(leaf(3), leaf(3)),
     "BinaryCrossEntropy": lambda: F.binary_cross_entropy(leaf(3) - 0.5, leaf(3) - 0.5),
     "PNorm": lambda: F.pairwise_distance(leaf(2, 3), leaf(2, 3), 3.0) + F.cosine_similarity(leaf(2, 3), leaf(2, 3)),
