@@ -39,7 +39,15 @@ from minicnn.nn.container import ModuleDict, ModuleList, Sequential
 from minicnn.nn.conv import Conv1d, Conv2d, Conv3d
 from minicnn.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minicnn.nn.distance import CosineSimilarity, PairwiseDistance
-from minicnn.nn.dropout import Dropout
+from minicnn.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
+from minicnn.nn.embedding import Embedding, EmbeddingBag
 from minicnn.nn.fold import Fold, Unfold
 from minicnn.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from minicnn.nn.lazy import UninitializedBuffer, UninitializedParameter
@@ -55,7 +63,13 @@ from minicnn.nn.lazy_layers import (
     LazyConvTranspose3d,
     LazyLinear,
 )
-from minicnn.nn.linear import Flatten, Identity, Linear
+from minicnn.nn.linear import (
+    Bilinear,
+    Flatten,
+    Identity,
+    Linear,
+    Unflatten,
+)
 from minicnn.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -159,6 +173,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -167,6 +182,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "Buffer",
     "CTCLoss",
     "ChannelShuffle",
@@ -187,6 +203,12 @@ __all__ = [
     "CrossEntropyLoss",
     "CrossMapLRN2d",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "GRUCell",
@@ -283,6 +305,7 @@ __all__ = [
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "Unflatten",
     "Unfold",
     "UninitializedBuffer",
     "UninitializedParameter",

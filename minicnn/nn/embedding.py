@@ -114,8 +114,9 @@ class Embedding(_Table):
         >>> mc.nn.Embedding.from_pretrained(mc.tensor([[1.0, 2.0], [3.0, 4.0]]))(mc.tensor([1]))
         tensor([[3., 4.]])
         """
+        rows, features = _rows_and_features(embeddings)
         settings = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
-        return cls(*_rows_and_features(embeddings), *settings, _weight=embeddings, _freeze=freeze)
+        return cls(rows, features, *settings, _weight=embeddings, _freeze=freeze)
 
     def forward(self, input: Tensor) -> Tensor:
         """The rows that ``input`` numbers."""
@@ -182,14 +183,13 @@ class EmbeddingBag(_Table):
         padding_idx: int | None = None,
     ) -> EmbeddingBag:
         """A layer with this table, which it shares; frozen unless told otherwise."""
+        rows, features = _rows_and_features(embeddings)
         settings = max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx
-        layer = cls(*_rows_and_features(embeddings), *settings)
+        layer = cls(rows, features, *settings)
         layer.weight.requires_grad_(not freeze)
         return layer
 
-    def forward(
-        self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         """A row for each bag of numbers."""
         return F.embedding_bag(
             input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, self.sparse,

@@ -16,7 +16,7 @@ TABLES = {
     "short": lambda nn: nn.Embedding(7, 3, max_norm=0.5, norm_type=1.0),
     "bag": lambda nn: nn.EmbeddingBag(7, 3),
     "bag-max": lambda nn: nn.EmbeddingBag(7, 3, mode="max", padding_idx=2),
-    "bag-sum": lambda nn: nn.EmbeddingBag(7, 3, mode="sum", max_norm=1.0, scale_grad_by_freq=True),
+    "bag-sum": lambda nn: nn.EmbeddingBag(7, 3, mode="sum", max_norm=1.0),
 }
 
 
@@ -85,7 +85,7 @@ def test_dropouts(name):
     assert layer(0.5).eval()(x) is x
     mc.manual_seed(0)
     assert not mc.equal(layer(0.5)(x), x)
-    with pytest.raises(ValueError, match="dropout probability has to be between 0 and 1, but got 1.5"):
+    with pytest.raises(ValueError, match="dropout probability has to be between 0 and 1"):
         layer(1.5)
 
 

@@ -40,24 +40,36 @@ def test_rows_that_are_used_are_shortened_in_place(p, function):
 
 @given(
     mode=st.sampled_from(["sum", "mean", "max"]), sizes=st.lists(st.integers(0, 4), min_size=1, max_size=4), dtype=FLOATS,
-    seed=SEEDS, padding=st.sampled_from([None, 2]), last=st.booleans(), weighted=st.booleans(), by_frequency=st.booleans(),
+    seed=SEEDS, padding=st.sampled_from([None, 2]), last=st.booleans(), weighted=st.booleans(),
 )  # fmt: skip
-def test_bags_in_one_row(mode, sizes, dtype, seed, padding, last, weighted, by_frequency):
+def test_bags_in_one_row(mode, sizes, dtype, seed, padding, last, weighted):
     rng = np.random.default_rng(seed)
     indices, offsets = rng.integers(0, 6, sum(sizes)), np.cumsum([0, *sizes])
     factors = rng.standard_normal(len(indices)).astype(dtype)
-    options = {"mode": mode, "padding_idx": padding, "include_last_offset": last}
-    options["scale_grad_by_freq"] = by_frequency and mode != "max"
 
     def function(m, w, factors):
         given = factors if weighted and mode == "sum" else None
         places = m.tensor(offsets if last else offsets[:-1])
-        out = m.nn.functional.embedding_bag(m.tensor(indices), w, places, per_sample_weights=given, **options)
+        out = m.nn.functional.embedding_bag(
+            m.tensor(indices), w, places, mode=mode, padding_idx=padding, include_last_offset=last,
+            per_sample_weights=given,
+        )  # fmt: skip
         return out + 0 * factors.sum()
 
-    if weighted and mode == "sum" and options["scale_grad_by_freq"]:
-        return  # torch leaves the scale out there
     compare(function, TABLE.astype(dtype), factors, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_gradients_divided_by_the_frequency(mode):
+    """By hand: row 3 is named twice. (torch divides by the frequency of another row here.)"""
+    gradients = []
+    for by_frequency in (False, True):
+        w = mc.tensor(TABLE, requires_grad=True)
+        out = F.embedding_bag(mc.tensor([5, 3, 3]), w, mc.tensor([0, 2]), mode=mode, scale_grad_by_freq=by_frequency)
+        out.backward(mc.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).double())
+        gradients.append(w.grad.numpy())
+    gradients[0][3] /= 2
+    np.testing.assert_allclose(gradients[1], gradients[0])
 
 
 @pytest.mark.parametrize("mode", ["sum", "mean", "max"])
