@@ -63,11 +63,10 @@ from .cumulative import (
     trapz,
 )
 from .distance import cosine_similarity, pairwise_distance, pdist
-from .dropout import dropout
+from .dropout import alpha_dropout, dropout, feature_alpha_dropout
 from .einsum import (
     einsum,
 )
-from .dropout import alpha_dropout, dropout, feature_alpha_dropout
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
 from .gathering import (
     gather,

@@ -1,61 +1,16 @@
-"""Lengths and distances of vectors: p-norms, normalising by them, pairwise distances, cosines.
-
-    |x|_p = (sum |x_i|^p)^(1/p)        d|x|_p / dx_i = sign(x_i) (|x_i| / |x|_p)^(p-1), and 0 where |x|_p is 0
-
-For p = infinity the norm is the largest |x_i|, and equal ones share the gradient.
-"""
+"""Vectors compared: normalising them, the distances of pairs, cosines. The norms themselves are in ``norms.py``."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..autograd import Op, Tensor, no_grad
 from .elementwise import clamp_min
+from .norms import VectorNorm
 from .promotion import promote, require_floating
-from .reduction import _total, normalize_dim
-
-
-class PNorm(Op):
-    # x -> its p-norms along an axis
-    @staticmethod
-    def forward(ctx, x, *, p, axis, keepdim):
-        ctx.p, ctx.axis, ctx.keepdim = p, axis, keepdim
-        size = np.abs(x)
-        if math.isinf(p):
-            empty: dict[str, Any] = {"initial": 0} if p > 0 else {}
-            out = (np.max if p > 0 else np.min)(size, axis=axis, keepdims=keepdim, **empty)
-        elif p == 0:
-            out = np.count_nonzero(x, axis=axis, keepdims=keepdim)
-        elif p == 2:
-            out = np.sqrt(_total(x * x, (axis,), keepdim))
-        else:
-            out = _total(size if p == 1 else size**p, (axis,), keepdim)
-            out = out if p == 1 else out ** (1 / p)
-        out = np.asarray(out, x.dtype)
-        ctx.save(x, out)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        x, out = ctx.saved
-        p, dtype = ctx.p, x.dtype
-        if not ctx.keepdim:
-            grad_out, out = np.expand_dims(grad_out, ctx.axis), np.expand_dims(out, ctx.axis)
-        if p == 0:
-            return np.zeros_like(x)
-        if p == 1:
-            return np.sign(x) * grad_out
-        if p == 2:
-            return x * np.where(out == 0, dtype.type(0), grad_out / out)
-        if math.isinf(p):
-            winners = np.abs(x) == out
-            share = winners / winners.sum(axis=ctx.axis, keepdims=True, dtype=dtype)
-            return (np.sign(x) * share * grad_out).astype(dtype, copy=False)
-        power = np.where(x == 0, dtype.type(0), np.sign(x) * np.abs(x) ** (p - 1))
-        return power * np.where(out == 0, dtype.type(0), grad_out * out ** (1 - p))
+from .reduction import normalize_dim
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -73,7 +28,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     axis = normalize_dim(dim, input.ndim)
     if input.ndim == 0:
         return normalize(input.reshape(1), p, 0, eps).reshape(())
-    return input / clamp_min(PNorm.apply(input, p=float(p), axis=axis, keepdim=True), eps)
+    return input / clamp_min(VectorNorm.apply(input, p=float(p), dims=(axis,), keepdim=True), eps)
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
@@ -90,7 +45,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     tensor([5.0000])
     """
     difference = x1 - x2 + eps  # (of whole numbers: floating point from here on)
-    return PNorm.apply(difference, p=float(p), axis=difference.ndim - 1, keepdim=keepdim)
+    return VectorNorm.apply(difference, p=float(p), dims=(difference.ndim - 1,), keepdim=keepdim)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -112,7 +67,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         return cosine_similarity(a.reshape(1), b.reshape(1), 0, eps)
     directions = []
     for x in (a.expand(shape), b.expand(shape)):
-        norm = PNorm.apply(x, p=2.0, axis=axis, keepdim=True).clone()
+        norm = VectorNorm.apply(x, p=2.0, dims=(axis,), keepdim=True).clone()
         with no_grad():  # as in torch, the gradient does not know of the limit
             norm.clamp_(min=eps)
         directions.append(x / norm)
@@ -125,8 +80,7 @@ class PairDistances(Op):
     def forward(ctx, x, *, p):
         ctx.p = p
         i, j = np.triu_indices(len(x), 1)
-        out = PNorm.forward(ctx, x[i] - x[j], p=p, axis=1, keepdim=False)
-        _, out = ctx._saved
+        out = VectorNorm.forward(ctx, x[i] - x[j], p=p, dims=(1,), keepdim=False)
         ctx.save(x, out)
         return out
 

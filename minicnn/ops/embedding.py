@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import Op, Tensor
-from .distance import PNorm
 from .elementwise import where
+from .norms import VectorNorm
 from .promotion import require_floating
 
 INDEX_TYPES = (np.int32, np.int64)
@@ -178,7 +178,7 @@ def _shorten(weight: Tensor, indices: np.ndarray, max_norm: float, norm_type: fl
     """Scale the rows that are used, where they are longer than ``max_norm``, in place."""
     rows = np.unique(indices)
     array = weight._array
-    norms = PNorm.apply(Tensor(array[rows]), p=float(norm_type), axis=1, keepdim=True)._array
+    norms = VectorNorm.apply(Tensor(array[rows]), p=float(norm_type), dims=(1,), keepdim=True)._array
     array[rows] = np.where(norms > max_norm, array[rows] * (max_norm / (norms + 1e-7)), array[rows])
     weight._bump_version("embedding(max_norm=...)")
 

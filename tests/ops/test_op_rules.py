@@ -130,7 +130,6 @@ CALLS = {
     "Embedding": lambda: F.embedding(mc.tensor([1, 0, 1]), leaf(3, 2), 0, scale_grad_by_freq=True),
     "Huber": lambda: F.huber_loss(leaf(3), leaf(3)) + F.smooth_l1_loss(leaf(3), leaf(3)),
     "BinaryCrossEntropy": lambda: F.binary_cross_entropy(leaf(3) - 0.5, leaf(3) - 0.5),
-    "PNorm": lambda: F.pairwise_distance(leaf(2, 3), leaf(2, 3), 3.0) + F.cosine_similarity(leaf(2, 3), leaf(2, 3)),
     "PairDistances": lambda: F.pdist(leaf(3, 2)),
     "CTCLoss": lambda: F.ctc_loss(leaf(4, 1, 3).log_softmax(2), mc.tensor([[1, 2]]), mc.tensor([4]), mc.tensor([2])),
     "Dropout": lambda: F.dropout(leaf(50), 0.5),
