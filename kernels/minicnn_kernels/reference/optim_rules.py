@@ -29,7 +29,7 @@ def adagrad_update(
     eps: float,
     maximize: bool,
 ) -> None:
-    """s += g^2;  param -= lr / (1 + (t - 1) lr_decay) * g / (sqrt(s) + eps)      (Duchi et al. 2011, figure 1)."""
+    """``s += g^2;  param -= lr / (1 + (t - 1) lr_decay) * g / (sqrt(s) + eps)`` (Duchi et al. 2011, figure 1)."""
     for param, grad, total, step in zip(params, grads, sums, steps, strict=True):
         number = param.dtype.type
         g = _gradient(param, grad, weight_decay, maximize)
@@ -50,10 +50,10 @@ def rmsprop_update(
     momentum: float,
     maximize: bool,
 ) -> None:
-    """v = alpha v + (1 - alpha) g^2;  param -= lr * g / (sqrt(v) + eps)      (Tieleman and Hinton 2012).
+    """``v = alpha v + (1 - alpha) g^2;  param -= lr * g / (sqrt(v) + eps)`` (Tieleman and Hinton 2012).
 
-    Centered (Graves 2013, equations 38 to 45), with a = alpha a + (1 - alpha) g, divides by sqrt(v - a^2) + eps; with
-    momentum the quotient goes through a buffer b = momentum b + g / (...), and param -= lr * b.
+    Centered (Graves 2013, equations 38 to 45), with ``a = alpha a + (1 - alpha) g``, divides by ``sqrt(v - a^2) + eps``;
+    with momentum the quotient goes through a buffer, ``b = momentum b + g / (...)``, and ``param -= lr * b``.
     """
     for i, (param, grad, square_avg) in enumerate(zip(params, grads, square_avgs, strict=True)):
         number = param.dtype.type
@@ -83,7 +83,7 @@ def adadelta_update(
     weight_decay: float,
     maximize: bool,
 ) -> None:
-    """v = rho v + (1 - rho) g^2;  d = sqrt(u + eps) / sqrt(v + eps) * g;  u = rho u + (1 - rho) d^2;  param -= lr d.
+    """``v = rho v + (1 - rho) g^2;  d = sqrt(u + eps) / sqrt(v + eps) g;  u = rho u + (1 - rho) d^2;  param -= lr d``.
 
     Zeiler 2012, algorithm 1: the steps' mean square u gives the update the unit of a parameter.
     """
@@ -111,7 +111,7 @@ def adamax_update(
     weight_decay: float,
     maximize: bool,
 ) -> None:
-    """m += (1 - beta1) (g - m);  u = max(beta2 u, |g| + eps);  param -= lr / (1 - beta1^t) * m / u.
+    """``m += (1 - beta1) (g - m);  u = max(beta2 u, |g| + eps);  param -= lr / (1 - beta1^t) * m / u``.
 
     Kingma and Ba 2015, algorithm 2: Adam with the infinity norm in place of the second moment.
     """
@@ -139,7 +139,7 @@ def nadam_update(
     decoupled_weight_decay: bool,
     maximize: bool,
 ) -> None:
-    """m and v as Adam's;  param -= lr * (grad_rate * g + avg_rate * m) / (sqrt(v / (1 - beta2^t)) + eps).
+    """m and v as Adam's; ``param -= lr * (grad_rate * g + avg_rate * m) / (sqrt(v / (1 - beta2^t)) + eps)``.
 
     Dozat 2016, algorithm 2. The rates of the momentum's schedule, one of each a parameter, are computed in ``NAdam``.
     """
@@ -172,11 +172,11 @@ def radam_update(
     decoupled_weight_decay: bool,
     maximize: bool,
 ) -> None:
-    """m and v as Adam's; Adam's step times r where v can be trusted, and lr * m / (1 - beta1^t) before.
+    """m and v as Adam's; Adam's step times r where v can be trusted, and ``lr * m / (1 - beta1^t)`` before.
 
-    Liu et al. 2020, algorithm 2: rho_inf = 2 / (1 - beta2) - 1 is the longest memory of v, and
-    rho_t = rho_inf - 2 t beta2^t / (1 - beta2^t) the present one; where rho_t > 5, r =
-    sqrt((rho_t - 4) (rho_t - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho_t)).
+    Liu et al. 2020, algorithm 2: ``rho_inf = 2 / (1 - beta2) - 1`` is the longest memory of v, and
+    ``rho_t = rho_inf - 2 t beta2^t / (1 - beta2^t)`` the present one; where ``rho_t > 5``,
+    ``r = sqrt((rho_t - 4) (rho_t - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho_t))``.
     """
     rho_inf = 2 / (1 - beta2) - 1
     for param, grad, exp_avg, exp_avg_sq, step in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
@@ -207,7 +207,7 @@ def asgd_update(
     weight_decay: float,
     maximize: bool,
 ) -> None:
-    """param = (1 - lambd eta) param - eta g;  a += mu (param - a)      (Polyak and Juditsky 1992; Bottou's sgd).
+    """``param = (1 - lambd eta) param - eta g;  a += mu (param - a)`` (Polyak and Juditsky 1992).
 
     eta and mu, one of each a parameter, are computed in ``ASGD``; mu = 1 sets the average to the parameter.
     """
@@ -235,7 +235,7 @@ def rprop_update(
 ) -> None:
     """Each step size grows by eta_plus while its gradient keeps its sign, and shrinks by eta_minus where that changed.
 
-    param -= sign(g) * step_size, but 0 where the sign changed; prev = g, or 0 there (Riedmiller and Braun 1993).
+    ``param -= sign(g) * step_size``, but 0 where the sign changed; ``prev = g``, or 0 there (Riedmiller and Braun 1993).
     """
     for param, grad, prev, step_size in zip(params, grads, prevs, step_sizes, strict=True):
         number = param.dtype.type

@@ -1,6 +1,6 @@
 """Helpers around modules and gradients: ``nn.utils``."""
 
-from minicnn.nn.utils import parametrizations, parametrize, rnn
+from minicnn.nn.utils import parametrizations, parametrize, prune, rnn
 from minicnn.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -38,6 +38,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
