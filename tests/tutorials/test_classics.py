@@ -22,10 +22,8 @@ SCRIPTS = sorted((Path(__file__).parent / "classics").glob("*.py"))
 
 # Names that a script uses beyond what is there now.
 NOT_YET: dict[str, str] = {
-    "dcgan": "nn.BCELoss",
     "ngram": "nn.Embedding",
     "spatial_transformer": "F.affine_grid",
-    "style_transfer": "mm",
     "transformer_classifier": "nn.Embedding",
     "unet": "nn.Upsample",
     "vae": "nn.Unflatten",

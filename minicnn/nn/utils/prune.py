@@ -75,7 +75,7 @@ class BasePruningMethod(ABC):
             key, present = former
             in_force = present if isinstance(present, PruningContainer) else PruningContainer(present)
             in_force._tensor_name = name
-            in_force.add_pruning_method(method)  # type: ignore[attr-defined]
+            in_force.add_pruning_method(method)
         mask = in_force.compute_mask(scores.detach(), default)  # may raise: nothing has changed yet
         if former is None:
             del module._parameters[name]
