@@ -168,8 +168,11 @@ class Op:
         if cls.returns_view and isinstance(args[0], Tensor):
             for number, output in enumerate(outputs):
                 if output._share_storage(args[0]):
-                    output._view_of = View(args[0], cls, args[1:], options, number) if recording else UNRECORDED_VIEW
-                    output._version_cell.add_view(output)
+                    if recording:
+                        output._view_of = tuple.__new__(View, (args[0], cls, args[1:], options, number))
+                        output._version_cell.add_view(output)
+                    else:
+                        output._view_of = UNRECORDED_VIEW
         if True in needs:
             record(cls, ctx, args, outputs, line)
             ctx.seal([a for a in args if isinstance(a, Tensor)] + list(outputs))

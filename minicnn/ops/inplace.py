@@ -196,6 +196,11 @@ def fill_(input: Tensor, value: Any) -> Tensor:
         return in_place(input, lambda x: Overwrite.apply(x, cast(value, input.dtype)), "fill_", value)
     if not isinstance(value, NUMBERS):
         raise TypeError(f"value: fill_ takes a number, got {type(value).__name__}")
+    if tracing.state.tracer is None and not (input.requires_grad and is_grad_enabled()):
+        require_writeable(input, "fill_")
+        input._array.fill(fitted(value, input._array.dtype))
+        input._bump_version("fill_")
+        return input
     return in_place(input, lambda x: Tensor(np.full(x.shape, fitted(value, x._array.dtype))), "fill_")
 
 

@@ -22,6 +22,10 @@ def pair(
     ``bools``: whether the common type may be bool. ``numbers``: whether an operand may be a plain number.
     """
     tensors = isinstance(input, Tensor), isinstance(other, Tensor)
+    if tensors == (True, True) and input._array.dtype == other._array.dtype:
+        kind = input._array.dtype.kind
+        if kind == "f" or (kind in "iu" and not floating):  # nothing to bring to one type: the usual case
+            return [input, other]
     if not all(tensors) and not (numbers and any(tensors)):
         name, wrong = ("other", other) if tensors[0] else ("input", input)
         kind = "a Tensor or a number" if numbers and not isinstance(wrong, NUMBERS) else "a Tensor"
@@ -37,9 +41,11 @@ def one(what: str, input: Any, *, bools: bool = True, integers: bool = True) -> 
     if not isinstance(input, Tensor):
         raise TypeError(f"input: {what} expected a Tensor, got {type(input).__name__}; wrap it with mc.tensor")
     kind = input._array.dtype.kind
+    if kind == "f":
+        return input
     if not bools:
         refuse_bool(input._array.dtype, what)
-    if not integers and kind in "iu":
+    if not integers and kind != "b":
         raise TypeError(f"input: {what} is for floating point, got {input.dtype}; convert with .float()")
     return input
 
@@ -59,8 +65,7 @@ def refuse_bool(dtype: np.dtype, what: str) -> None:
 
 def plain(function: Any, *operands: Any) -> Tensor:
     """``function`` of the operands' arrays, as a tensor without a history: for results that have no gradient."""
-    with np.errstate(all="ignore"):
-        return Tensor(np.asarray(function(*map(array_of, operands))))
+    return Tensor(np.asarray(function(*map(array_of, operands))))
 
 
 def times(a: Any, b: Any) -> np.ndarray:

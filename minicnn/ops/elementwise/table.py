@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.workspace import elementwise
+from minicnn_kernels.workspace import SMALLEST, elementwise
 
 from ...autograd import Op, Tensor
 from ..promotion import to_floating
@@ -27,13 +27,13 @@ class UnaryOp(Op):
 
     function: Function
     gradient: Callable[..., Any] | None
-    keeps: tuple[str, ...]
+    keeps: str  # "x", "y", "xy" or nothing
 
     @classmethod
     def forward(cls, ctx, x):
-        out = elementwise(cls.function, x) if isinstance(cls.function, np.ufunc) else cls.function(x)
-        if ctx.needs_input_grad[0]:
-            ctx.save(*(x if name == "x" else out for name in cls.keeps))
+        out = cls.function(x)
+        if ctx.needs_input_grad[0] and cls.keeps:
+            ctx.save(*({"x": (x,), "y": (out,), "xy": (x, out)}[cls.keeps]))
         return out
 
     @classmethod
@@ -43,14 +43,19 @@ class UnaryOp(Op):
 
 def unary_op(name: str, function: Function, gradient: Callable[..., Any] | None) -> type[UnaryOp]:
     """The ``Op`` called ``name``."""
-    keeps = () if gradient is None else gradient.__code__.co_varnames[1 : gradient.__code__.co_argcount]
-    assert set(keeps) <= {"x", "y"}
+    keeps = "" if gradient is None else "".join(gradient.__code__.co_varnames[1 : gradient.__code__.co_argcount])
+    assert keeps in ("", "x", "y", "xy")
     members = {
-        "function": function if isinstance(function, np.ufunc) else staticmethod(function),
+        "function": staticmethod(_recycling(function) if isinstance(function, np.ufunc) else function),
         "gradient": None if gradient is None else staticmethod(gradient),
         "keeps": keeps,
     }
     return type(name, (UnaryOp,), members)
+
+
+def _recycling(ufunc: np.ufunc) -> Function:
+    """The function, with large results in recycled memory."""
+    return lambda x: ufunc(x) if x.nbytes < SMALLEST else elementwise(ufunc, x)
 
 
 def unary(
@@ -66,7 +71,8 @@ def unary(
     op = unary_op(name.capitalize(), function, gradient)
 
     def compute(input: Tensor) -> Tensor:
-        return op.apply(to_floating(one(name, input, bools=bools, integers=integers)))
+        x = one(name, input, bools=bools, integers=integers)
+        return op.apply(x if x._array.dtype.kind == "f" else to_floating(x))
 
     return op, _named(compute, name, doc)
 
