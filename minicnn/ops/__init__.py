@@ -29,7 +29,8 @@ activation.py       ReLU and other activations made of straight pieces; activati
 softmax.py          softmax, log_softmax
 dropout.py          dropout
 loss.py             cross entropy, mean squared error
-creation.py         tensor(data), zeros, arange, ...
+from_data.py        tensor(data), from_numpy, ...
+creation.py         zeros, arange, ...
 sampling.py         rand, randn, multinomial, ...
 promotion.py        operands of one type
 properties.py       is_tensor, numel, ...
@@ -43,6 +44,7 @@ runs in ``minicnn_kernels``; the rest is NumPy, here.
 
 from . import creation as _creation
 from . import elementwise as _elementwise
+from . import from_data as _from_data
 from . import inplace as _inplace
 from . import linalg
 from . import properties as _properties
@@ -68,6 +70,7 @@ from .einsum import (
     einsum,
 )
 from .elementwise import *  # noqa: F403  the list is elementwise.__all__
+from .from_data import *  # noqa: F403
 from .gathering import (
     gather,
     index_add,
@@ -431,6 +434,7 @@ __all__ = [
 ]
 __all__ += _creation.__all__
 __all__ += _elementwise.__all__
+__all__ += _from_data.__all__
 __all__ += _properties.__all__
 __all__ += _sampling.__all__
 globals().update(_inplace.FUNCTIONS)

@@ -143,6 +143,8 @@ def add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray, dim: int = 0)
 
 def write(array: np.ndarray, basic: tuple, index: tuple, value: Any) -> None:
     """``array[basic][index] = value`` into the array's own memory."""
+    while np.ndim(value) and len(value) == 1:  # NumPy takes no leading sizes of 1 for a mask
+        value = value[0]
     array[basic][index if index else ...] = value
 
 

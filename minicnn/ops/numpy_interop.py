@@ -13,7 +13,7 @@ import numpy as np
 
 from ..autograd import Tensor
 from . import elementwise, matmul
-from .creation import _sharing, from_numpy
+from .from_data import _sharing, from_numpy
 from .inplace import in_place
 
 _NAMES = {

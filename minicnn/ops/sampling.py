@@ -39,39 +39,37 @@ def _floating(dtype: Any) -> np.dtype:
     return kind
 
 
-def rand(
-    *sizes: Any,
-    size: Any = None,
-    generator: Generator | None = None,
-    dtype: DType | None = None,
-    layout: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
-    """Uniform random numbers in [0, 1)."""
-    require_place(device, layout, pin_memory)
-    return Tensor((generator or default_generator).uniform(sizes_of(sizes, size), _floating(dtype)), requires_grad)
+def _fractions(draw: Callable[..., np.ndarray], name: str, doc: str) -> Callable[..., Tensor]:
+    def make(
+        *sizes: Any,
+        size: Any = None,
+        generator: Generator | None = None,
+        dtype: DType | None = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        pin_memory: bool = False,
+    ) -> Tensor:
+        require_place(device, layout, pin_memory)
+        shape = sizes_of(sizes, size, name)
+        return Tensor(draw(generator or default_generator, shape, _floating(dtype)), requires_grad)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = doc
+    return make
 
 
-def randn(
-    *sizes: Any,
-    size: Any = None,
-    generator: Generator | None = None,
-    dtype: DType | None = None,
-    layout: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
+rand = _fractions(Generator.uniform, "rand", "Uniform random numbers in [0, 1).")
+randn = _fractions(
+    Generator.normal,
+    "randn",
     """Standard normal random numbers.
 
     >>> import minicnn as mc
     >>> mc.randn(2, 3, generator=mc.Generator().manual_seed(0)).shape
     minicnn.Size([2, 3])
-    """
-    require_place(device, layout, pin_memory)
-    return Tensor((generator or default_generator).normal(sizes_of(sizes, size), _floating(dtype)), requires_grad)
+    """,
+)
 
 
 def randint(

@@ -21,6 +21,7 @@ from . import (
     cumulative,
     elementwise,
     filling,
+    from_data,
     gathering,
     indexing,
     inplace,
@@ -51,7 +52,7 @@ def _operator(function: Any, reflected: bool = False):
         if not isinstance(self, Tensor):
             raise TypeError(f"expected a Tensor, got {type(self).__name__}")
         if isinstance(other, np.ndarray):
-            other = creation.from_numpy(other)
+            other = from_data.from_numpy(other)
         if not isinstance(other, (Tensor, *NUMBERS)):
             return NotImplemented
         return function(other, self) if reflected else function(self, other)
@@ -225,7 +226,8 @@ METHODS: dict[str, Any] = {
     **_named(products, "addbmm addmm addmv addr baddbmm bmm cross dot ger inner kron mm mv outer trace vdot"),
     **inplace_forms.IN_PLACE,
     **_named(inplace, "copy_ fill_ zero_"),
-    **_named(creation, "new_tensor new_zeros new_ones new_empty new_full new_empty_strided"),
+    "new_tensor": from_data.new_tensor,
+    **_named(creation, "new_zeros new_ones new_empty new_full new_empty_strided"),
     **_named(filling, "uniform_ normal_ log_normal_ exponential_ geometric_ cauchy_ bernoulli_ random_"),
     "to": to,
     "cpu": cpu,
