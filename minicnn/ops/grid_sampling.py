@@ -18,7 +18,7 @@ import numpy as np
 from minicnn_kernels.resampling import keys_cubic
 
 from ..autograd import Op, Tensor
-from .creation import from_numpy
+from .from_data import from_numpy
 from .indexing import add_rows
 from .matmul import matmul
 from .promotion import require_floating, require_same_dtype
