@@ -8,6 +8,7 @@ with fewer operations and may pass the floor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .case import CHANNELS_LAST, JAX, MINICNN, TORCH, Call, Case, Maker, Setting
-from .modules import arrays, channels_last
+from .modules import arrays
 
 PARTS = ("forward", "grad input", "grad weight")
 ALGORITHMS = ("im2col", "direct", "winograd")
@@ -25,26 +26,35 @@ class Shape(NamedTuple):
     n: int
     c_in: int
     c_out: int
-    size: int
+    size: int | tuple[int, ...]  # of a square image, or along each of one, two or three axes
     kernel: int = 3
     stride: int = 1
     padding: int = 1
     groups: int = 1
 
     @property
-    def out(self) -> int:
-        return (self.size + 2 * self.padding - self.kernel) // self.stride + 1
+    def spatial(self) -> tuple[int, ...]:
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+
+    @property
+    def axes(self) -> int:
+        return len(self.spatial)
+
+    @property
+    def out(self) -> tuple[int, ...]:
+        return tuple((size + 2 * self.padding - self.kernel) // self.stride + 1 for size in self.spatial)
 
     @property
     def operands(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of x, weight and the gradient of the result."""
-        filters = self.c_out, self.c_in // self.groups, self.kernel, self.kernel
-        return (self.n, self.c_in, self.size, self.size), filters, (self.n, self.c_out, self.out, self.out)
+        filters = (self.c_out, self.c_in // self.groups, *(self.kernel,) * self.axes)
+        return (self.n, self.c_in, *self.spatial), filters, (self.n, self.c_out, *self.out)
 
     @property
     def flops(self) -> float:
         """Of each part, by the direct sum."""
-        return 2.0 * self.n * self.out**2 * self.c_out * (self.c_in // self.groups) * self.kernel**2
+        filters = self.c_out * (self.c_in // self.groups) * self.kernel**self.axes
+        return 2.0 * self.n * math.prod(self.out) * filters
 
 
 SHAPES = {
@@ -59,12 +69,17 @@ SHAPES = {
     "5x5, 32 channels, 28x28": Shape(8, 32, 32, 28, 5, 1, 2),
     "3x3, 4 groups of 16": Shape(8, 64, 64, 28, groups=4),
     "3x3 depthwise, 64, 56x56": Shape(8, 64, 64, 56, groups=64),
+    "3x3 depthwise stride 2, 64": Shape(8, 64, 64, 56, 3, 2, groups=64),
+    "1-D, 7, 64 channels, 4096": Shape(32, 64, 64, (4096,), 7, 1, 3),
+    "3x3x3, 16 channels, 16x56x56": Shape(2, 16, 16, (16, 56, 56)),
 }
 QUICK = {
     "3x3": Shape(1, 8, 8, 6),
     "1x1": Shape(1, 4, 8, 5, 1, 1, 0),
     "3x3, one channel": Shape(2, 1, 4, 6),
     "3x3 depthwise": Shape(1, 8, 8, 6, groups=8),
+    "1-D": Shape(1, 8, 8, (20,), 5, 1, 2),
+    "3x3x3": Shape(1, 8, 8, (3, 5, 6)),
 }
 
 
@@ -74,20 +89,29 @@ def cases(setting: Setting) -> Iterator[Case]:
         for part in PARTS:
             peers: dict[str, Maker] = {MINICNN: partial(_minicnn, shape, part, "auto")}
             for algorithm in ALGORITHMS:
-                if algorithm != "winograd" or (shape.kernel, shape.stride, shape.groups) == (3, 1, 1):
+                if algorithm != "winograd" or (shape.kernel, shape.stride, shape.groups, shape.axes > 1) == (
+                    3,
+                    1,
+                    1,
+                    True,
+                ):
                     peers[f"{MINICNN}, {algorithm}"] = partial(_minicnn, shape, part, algorithm)
             peers[TORCH] = partial(_torch, shape, part, False)
             peers[CHANNELS_LAST] = partial(_torch, shape, part, True)
-            peers[JAX] = partial(_jax, shape, part)
+            if shape.axes == 2:
+                peers[JAX] = partial(_jax, shape, part)
             yield Case(f"{name}: {part}", peers, shape.flops, nbytes)
 
 
 def _minicnn(shape: Shape, part: str, algorithm: str) -> Call:
     from minicnn_kernels import cpu
 
-    x, weight, grad = (channels_last(a) if i != 1 else a for i, a in enumerate(arrays(*shape.operands)))
+    x, weight, grad = arrays(*shape.operands)
+    # (n, c, *spatial) -> (n, *spatial, c) in memory, seen as before
+    x, grad = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, grad))
     bias = np.zeros(shape.c_out, np.float32)
-    window: tuple[Any, ...] = (shape.stride,) * 2, (shape.padding,) * 2, (1, 1), shape.groups, algorithm
+    axes = shape.axes
+    window: tuple[Any, ...] = (shape.stride,) * axes, (shape.padding,) * axes, (1,) * axes, shape.groups, algorithm
     return {
         "forward": lambda: cpu.conv_forward(x, weight, bias, *window),
         "grad input": lambda: cpu.conv_backward_input(grad, weight, x.shape, *window),
@@ -98,17 +122,24 @@ def _minicnn(shape: Shape, part: str, algorithm: str) -> Call:
 def _torch(shape: Shape, part: str, last: bool) -> Call:
     import torch
 
-    order = torch.channels_last if last else torch.contiguous_format
-    x, weight, grad = (torch.from_numpy(a).contiguous(memory_format=order) for a in arrays(*shape.operands))
+    axes = shape.axes
+    orders = {1: torch.channels_last, 2: torch.channels_last, 3: torch.channels_last_3d}
+    x, weight, grad = (torch.from_numpy(a) for a in arrays(*shape.operands))
+    window = [shape.stride] * axes, [shape.padding] * axes, [1] * axes
+    if last and axes == 1:  # there is no such order for sequences: as images of height 1
+        x, weight, grad = (a.unsqueeze(2) for a in (x, weight, grad))
+        window = [1, shape.stride], [0, shape.padding], [1, 1]
+    order = orders[axes] if last else torch.contiguous_format
+    x, weight, grad = (a.contiguous(memory_format=order) for a in (x, weight, grad))
     bias = torch.zeros(shape.c_out)
-    window = [shape.stride] * 2, [shape.padding] * 2, [1, 1]
+    convolve = (torch.nn.functional.conv1d, torch.nn.functional.conv2d, torch.nn.functional.conv3d)[x.ndim - 3]
 
     def forward() -> Any:
         with torch.no_grad():
-            return torch.nn.functional.conv2d(x, weight, bias, *window, shape.groups)
+            return convolve(x, weight, bias, *window, shape.groups)
 
     def backward(mask: list[bool]) -> Any:
-        settings = [shape.c_out], *window, False, [0, 0], shape.groups, mask
+        settings = [shape.c_out], *window, False, [0] * len(window[0]), shape.groups, mask
         return torch.ops.aten.convolution_backward(grad, x, weight, *settings)
 
     return {

@@ -4,6 +4,7 @@ Times are estimated in multiply-adds of the matrix product's inner loop, from wh
 (``benchmarks/bench_conv.py`` measures again).
 """
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,8 +17,9 @@ INPUT_MAP, OUTPUT_MAP, FILTER_MAP = 400, 220, 600
 # What a number of a patch costs im2col to copy, or a number of a tile whose channels fill no vector.
 PATCH_COPY = 3
 LANES = SIMD.vector_bytes // 4  # of float32; the maps work on whole vectors of channels
-# Up to so many channels a group, reading patches where they lie is at least 10 % faster than copying them.
-DIRECT_CHANNELS = 32
+# Up to so many channels a group, or numbers of a patch, reading patches where they lie is faster than copying them. (Above,
+# the filters no longer stay in the cache from one tile of pixels to the next; im2col goes through them in pieces.)
+DIRECT_CHANNELS, DIRECT_PATCH = 128, 1024
 
 
 class Choice(NamedTuple):
@@ -51,7 +53,7 @@ def choose(
     >>> choose((64, 1, 28, 28), (32, 1, 3, 3), padding=(1, 1)).algorithm
     'direct'
     >>> choose((8, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1), algorithm="exact")
-    Choice(algorithm='im2col', reason='64 channels: copying patches is lost beside multiplying them')
+    Choice(algorithm='direct', reason='64 channels a group: patches are read where they lie')
     """
     impossible = _no_winograd(weight_shape, stride, dilation, groups)
     if algorithm == "winograd" and impossible:
@@ -68,6 +70,7 @@ def choose(
         return Choice("direct", "depthwise: one filter a channel, no matrix to multiply")
     if max(*kernel, *stride) == 1 and max(padding) == 0:
         return Choice("im2col", "1x1: the image is the matrix of patches")
+    few = c_per_group <= DIRECT_CHANNELS or c_per_group * math.prod(kernel) <= DIRECT_PATCH
     if algorithm == "auto" and not impossible:
         n, c_in, *size = x_shape
         *depth, h_out, w_out = map(conv_output_size, size, kernel, stride, padding, dilation)
@@ -80,16 +83,18 @@ def choose(
         product = 36 * mapped * kd * c_in * columns
         maps = mapped * INPUT_MAP * _round_up(c_in, LANES) + tiles * OUTPUT_MAP * _round_up(c_out, LANES)
         maps += FILTER_MAP * kd * c_in * c_out + (36 * mapped * c_in * PATCH_COPY if c_in % LANES else 0)
-        other, copies = ("direct", 0) if c_in <= DIRECT_CHANNELS else ("im2col", PATCH_COPY)
+        other, copies = ("direct", 0) if few else ("im2col", PATCH_COPY)
         plain = 9 * kd * pixels * c_in * (columns + copies)
         if product + maps < plain:
             name = "x".join(map(str, kernel))
             return Choice(
                 "winograd", f"{name}, stride 1: an estimated {plain / (product + maps):.1f} times faster than {other}"
             )
-    if c_per_group <= DIRECT_CHANNELS:
-        return Choice("direct", f"{c_per_group} channels a group: too few to copy patches for")
-    return Choice("im2col", f"{c_per_group} channels: copying patches is lost beside multiplying them")
+    if few:
+        return Choice("direct", f"{c_per_group} channels a group: patches are read where they lie")
+    return Choice(
+        "im2col", f"{c_per_group} channels: the filters are many, and patches are copied for a part at a time"
+    )
 
 
 def _round_up(count: int, step: int) -> int:

@@ -11,11 +11,14 @@ scratch memory that stays in the cache; an image without padding is read where i
 
 The gradient of the weights is the product the other way round, patches.T @ grad_out: the tables change places.
 
-It pays where copying patches takes long beside multiplying them, that is with few channels: an im2col copy moves runs of
-c_in/groups numbers, and each run has a price of its own. Measured beside im2col on an AVX-512 core, forward and weight
-gradient: 1 channel 3x3 5 to 8 times faster, 3 channels 7x7 1.3 to 1.9, 4 groups of 16 channels 1.9 to 2.3, 32 channels 5x5
-1.2, 64 channels equal. So ``conv_choice.py`` leaves more than 32 channels to im2col. (Where Winograd can, it is faster from
-8 channels on: 1.3 times there, 1.5 to 1.7 with 16 to 32; for 3 channels forward 0.7 times.)
+It pays most where copying patches takes long beside multiplying them, that is with few channels: an im2col copy moves runs
+of c_in/groups numbers, and each run has a price of its own. Measured beside im2col on an AVX-512 core, forward and weight
+gradient: 1 channel 3x3 5 to 8 times faster, 3 channels 7x7 1.3 to 1.9, 4 groups of 16 channels 1.9 to 2.3, 64 channels 5x5
+1.2 to 1.4, sequences of 64 channels 1.2, 128 channels 1.0 to 1.2, 256 channels 0.7 to 0.9: there im2col multiplies a part
+of the filters with many pixels, while it stays in the cache. ``conv_choice.py`` draws the line. (Where Winograd can, it is
+faster from 8 channels on: 1.3 times there, 1.5 to 1.7 with 16 to 32; for 3 channels forward 0.7 times.)
+
+The sums of the weights' gradient run over the pixels of a block that fits into the cache, however long the rows are.
 Read next: ``_indirect_product`` in ``microkernel.py``.
 """
 
@@ -34,6 +37,7 @@ from .layout import empty_channels_last, to_channels_last, to_logical
 from .memory import clear, copy
 from .microkernel import indirect_tile, tile_columns
 
+MIN_BLOCK = 64  # pixels of a block of sums: those are read and written for each
 BAND_BYTES = (
     128 * 1024
 )  # of an image's rows and the output's: with a panel of filters they fit into a second-level cache
@@ -102,12 +106,13 @@ def backward_weight(
     x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
     lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
     rows, w_out = x.shape[0] * window[4] * window[5], window[6]
+    block = min(lines * w_out, max(MIN_BLOCK, BAND_BYTES // ((window[3] + c_out) * dtype.itemsize)))
     chunks = split(rows, grain=max(lines, GRAIN_FLOPS // (2 * w_out * k * c_out)))
     sums = workspace.zeros((max(1, len(chunks)), groups, k, o), dtype)
 
     def run(index: int, start: int, stop: int) -> None:
-        packed, scratch = workspace.empty((lines * w_out * tile_columns(dtype),), dtype), tile_scratch(dtype)
-        sizes, band = (groups, o, tile_columns(dtype), lines), _band(window, lines, dtype)
+        packed, scratch = workspace.empty((block * tile_columns(dtype),), dtype), tile_scratch(dtype)
+        sizes, band = (groups, o, tile_columns(dtype), lines, block), _band(window, lines, dtype)
         flat = sums[index].reshape(-1)
         _sum_bands(start, stop, x_flat, grad_flat, window, sizes, pixel_at, tap_at, flat, band, packed, scratch)
 
@@ -229,7 +234,7 @@ def _multiply_bands(start, stop, x, filters, bias, window, sizes, pixel_at, tap_
 def _sum_bands(start, stop, x, grad, window, sizes, pixel_at, tap_at, sums, band, packed, scratch):
     """sums[group] += patches.T @ grad over rows start .. stop of all the rows of grad."""
     d, h, w, c, d_out, h_out, w_out, _kd, _kh, _kw, sd, sh, _sw, _pd, _ph, _pw, _dd, _dh, _dw = window
-    groups, o, columns, lines = sizes
+    groups, o, columns, lines, block = sizes
     c_out, k = groups * o, tap_at.size
     line = start
     while line < stop:
@@ -240,13 +245,16 @@ def _sum_bands(start, stop, x, grad, window, sizes, pixel_at, tap_at, sums, band
         if band.size > 0:
             _fill_band(x, image, oz, first, n_lines, window, band)
             source, source_at = band, ZERO
-        for group in range(groups):
+        blocks = (n_pixels + block - 1) // block
+        for number in range(groups * blocks):
+            group, p = number // blocks, number % blocks * block
             at = source_at + group * (c // groups)
+            count = min(block, n_pixels - p)
             for j in range(0, o, columns):
                 whole = o - j >= columns
-                right, right_at, right_row = grad, line * w_out * c_out + group * o + j, c_out
+                right, right_at, right_row = grad, (line * w_out + p) * c_out + group * o + j, c_out
                 if not whole:
-                    pack_rows(ZERO, ONE, grad, right_at, c_out, n_pixels, o - j, columns, packed)
+                    pack_rows(ZERO, ONE, grad, right_at, c_out, count, o - j, columns, packed)
                     right, right_at, right_row = packed, ZERO, columns
                 for q in range(0, k, ROWS):
                     n_rows = min(ROWS, k - q)
@@ -254,8 +262,8 @@ def _sum_bands(start, stop, x, grad, window, sizes, pixel_at, tap_at, sums, band
                     to = (group * k + q) * o + j if whole else ZERO
                     row = o if whole else columns
                     indirect_tile(
-                        *(source, at, tap_at, q, pixel_at, ZERO, right, right_at, right_row),
-                        *(target, to, row, n_pixels, n_rows, whole),
+                        *(source, at, tap_at, q, pixel_at, p, right, right_at, right_row),
+                        *(target, to, row, count, n_rows, whole),
                     )
                     if not whole:
                         for i in range(n_rows):
