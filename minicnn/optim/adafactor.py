@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import Tensor
-from minicnn.optim.elementwise import scalar
-from minicnn.optim.optimizer import Optimizer, Params, as_number, call_closure
+from minicnn.optim.optimizer import Optimizer, Params, as_number, call_closure, scalar
 
 
 class Adafactor(Optimizer):
@@ -49,6 +48,8 @@ class Adafactor(Optimizer):
     >>> w.tolist()
     [[0.8999999761581421, 0.8999999761581421]]
     """
+
+    _numbers = ("step",)
 
     def __init__(
         self,

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from minicnn.autograd import Tensor
-from minicnn.optim.elementwise import ElementwiseOptimizer, scalar
-from minicnn.optim.optimizer import Params, as_number, check_not_negative, refuse_options
+from minicnn.optim.elementwise import ElementwiseOptimizer
+from minicnn.optim.optimizer import Params, as_number, check_not_negative, refuse_options, scalar
 
 
 class ASGD(ElementwiseOptimizer):
@@ -53,6 +53,7 @@ class ASGD(ElementwiseOptimizer):
     """
 
     _of_parameter_shape = ("ax",)
+    _numbers = ("step", "eta", "mu")
 
     def __init__(
         self,

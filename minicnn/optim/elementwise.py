@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import Tensor
-from minicnn.dtypes import float64, get_default_dtype
 from minicnn.optim.arena import zeros_like
-from minicnn.optim.optimizer import Optimizer, call_closure, check_state
+from minicnn.optim.optimizer import Optimizer, call_closure, check_state, scalar
 from minicnn_kernels import backend_of
 
 
 class ElementwiseOptimizer(Optimizer):
     """Base of the rules that treat each element of a parameter alike; see the top of the file."""
+
+    _numbers: tuple[str, ...] = ("step",)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient; see ``Optimizer.step``."""
@@ -90,11 +91,6 @@ class ElementwiseOptimizer(Optimizer):
                     piece.fill(arrays[name])
                 state[name] = Tensor(piece)
         return states
-
-
-def scalar(value: float) -> Tensor:
-    """A number as a 0-d tensor, in float32 unless the default is float64: so files are torch's."""
-    return Tensor(np.array(value, np.float64 if get_default_dtype() == float64 else np.float32))
 
 
 def _count(state: Mapping[str, Any]) -> float:

@@ -53,6 +53,7 @@ class NAdam(ElementwiseOptimizer):
     """
 
     _of_parameter_shape = ("exp_avg", "exp_avg_sq")
+    _numbers = ("step", "mu_product")
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import RemovableHandle, Tensor, enable_grad
+from minicnn.dtypes import float64, get_default_dtype
 
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 
@@ -44,6 +45,9 @@ class Optimizer:
     _opt_called = False  # whether step() ever ran: what schedulers look at to warn of a wrong order
     _stepping = False  # a step() that calls its base class's runs the hooks once
     _of_parameter_shape: tuple[str, ...] = ()  # state that has its parameter's shape: checked when it is loaded
+    _numbers: tuple[
+        str, ...
+    ] = ()  # state that is one number: a 0-d tensor, though older versions wrote Python's numbers
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -235,10 +239,14 @@ class Optimizer:
                 )
 
     def _fill_in_options(self) -> None:
-        """Give groups that an older version saved the options that came later."""
+        """Bring what an older version saved up to date: options that came later, and numbers that became tensors."""
         for group in self.param_groups:
             for option, value in self.defaults.items():
                 group.setdefault(option, value)
+        for state in self.state.values():
+            for name in self._numbers:
+                if name in state and not isinstance(state[name], Tensor):
+                    state[name] = scalar(float(state[name]))
 
     # ---- hooks
 
@@ -324,6 +332,11 @@ def refuse_options(name: str, group: Mapping[str, Any]) -> None:
     ):
         if group.get(option):
             raise NotImplementedError(f"{name}({option}=True) is not supported: {remedy}")
+
+
+def scalar(value: float) -> Tensor:
+    """A number as a 0-d tensor, in float32 unless the default is float64: so files are torch's."""
+    return Tensor(np.array(value, np.float64 if get_default_dtype() == float64 else np.float32))
 
 
 def as_number(value: float | Tensor) -> float:

@@ -179,6 +179,32 @@ class TestEveryRule:
         np.testing.assert_allclose(weight.detach().numpy(), their_weight.detach().numpy(), **tolerance)
 
 
+@pytest.mark.parametrize("name", [name for name in INFOS if name not in ("SGD", "LBFGS", "Muon")])
+def test_older_states(name):
+    """Steps (and other numbers) as Python numbers, and groups without the options that came later."""
+    runs = []
+    for library in (mc, torch):
+        weight = library.nn.Parameter(library.ones(2, 3, dtype=library.float64))
+        optimizer = getattr(library.optim, name)([weight])
+        for _ in range(2):
+            optimizer.step(closure_of(optimizer, weight))
+        state = optimizer.state_dict()
+        for flag in ("foreach", "differentiable", "maximize", "capturable", "fused"):
+            if (name, flag) != ("Adafactor", "maximize"):  # it was never without
+                state["param_groups"][0].pop(flag, None)
+        one = state["state"][0]
+        numbers = {key: one[key].item() for key in ("step", "mu_product", "eta", "mu") if key in one}
+        state["state"][0] = {**one, **numbers}
+        fresh = getattr(library.optim, name)([weight])
+        fresh.load_state_dict(state)
+        for _ in range(2):
+            fresh.step(closure_of(fresh, weight))
+        runs.append((weight, fresh))
+    np.testing.assert_allclose(runs[0][0].detach().numpy(), runs[1][0].detach().numpy(), rtol=1e-10)
+    assert runs[0][1].param_groups[0]["maximize"] is False
+    assert isinstance(runs[0][1].state[runs[0][0]]["step"], mc.Tensor)
+
+
 def extra(name: str) -> dict[str, Any]:
     return {
         "SGD": {"momentum": 0.9},

@@ -19,7 +19,7 @@ from minicnn.optim.lr_scheduler.decay import (
 )
 from minicnn.optim.lr_scheduler.one_cycle import OneCycleLR
 from minicnn.optim.lr_scheduler.plateau import ReduceLROnPlateau
-from minicnn.optim.lr_scheduler.scheduler import LRScheduler
+from minicnn.optim.lr_scheduler.scheduler import LRScheduler, _LRScheduler
 
 __all__ = [
     "ChainedScheduler",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
 from minicnn.optim.lr_scheduler.scheduler import LRScheduler, Rate, checked, set_rates, warn_of_epoch
 from minicnn.optim.optimizer import Optimizer, as_number
@@ -141,7 +141,3 @@ class ReduceLROnPlateau(LRScheduler):
         if self.mode == "min":
             return a < (best * (1.0 - self.threshold) if relative else best - self.threshold)
         return a > (best * (self.threshold + 1.0) if relative else best + self.threshold)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer."""
-        return super().state_dict()

@@ -144,6 +144,10 @@ class LRScheduler:
             )
 
 
+class _LRScheduler(LRScheduler):
+    """The base class under its former name, for schedules that were written for it."""
+
+
 def checked(optimizer: Any) -> Optimizer:
     """The optimizer, if it is one."""
     if not isinstance(optimizer, Optimizer):
