@@ -129,8 +129,10 @@ def backward_weight(
     dtype, wide, columns = x.dtype, lanes(x.dtype), tile_columns(x.dtype)
     c_v, c_sum = _round_up(c_in, wide), _round_up(c_out, wide)
     v_row = c_v + (PAD if c_v * dtype.itemsize % 1024 == 0 else 0)  # V is read down its columns here: see PAD
-    # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself.
-    wanted = max(_block_tiles(c_v + c_sum, dtype), min(c_in, c_out) // 2)
+    # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself; and its tiles are the depth
+    # of the product: for images twice as many as forward are 2 to 8 % faster.
+    larger = 2 if len(kernel) == 2 else 1
+    wanted = max(larger * _block_tiles(c_v + c_sum, dtype), min(c_in, c_out) // 2)
     window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     stacks, tiles, abreast = _stacks(x.shape[0], window, c_out, wanted, dtype)
     kd = window[7]
