@@ -15,6 +15,7 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -59,8 +60,13 @@ def split(n_items: int, grain: int = 1) -> list[Chunk]:
     ([(0, 3), (3, 6), (6, 10)], [(0, 5), (5, 10)], [])
     >>> set_num_threads(before)
     """
-    n_chunks = min(get_num_threads(), -(-n_items // grain))
-    return [(i * n_items // n_chunks, (i + 1) * n_items // n_chunks) for i in range(n_chunks)]
+    return [*_split(n_items, grain, get_num_threads())]
+
+
+@lru_cache(maxsize=1024)
+def _split(n_items: int, grain: int, n_threads: int) -> tuple[Chunk, ...]:
+    n_chunks = min(n_threads, -(-n_items // grain))
+    return tuple((i * n_items // n_chunks, (i + 1) * n_items // n_chunks) for i in range(n_chunks))
 
 
 def parallel_for(fn: Callable[..., Any], n_items: int, *args: Any, grain: int = 1) -> None:
@@ -69,7 +75,7 @@ def parallel_for(fn: Callable[..., Any], n_items: int, *args: Any, grain: int = 
     `grain` is the number of items below which a thread of its own does not pay. What a chunk raises is raised here.
     """
     if n_items > 0:
-        _run(fn, split(n_items, grain), args)
+        _run(fn, _split(n_items, grain, get_num_threads()), args)
 
 
 def parallel_chunks(fn: Callable[..., Any], chunks: Sequence[Chunk], *args: Any) -> None:

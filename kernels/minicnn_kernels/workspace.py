@@ -71,6 +71,8 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
         block = _shelf[size].pop()
     except (KeyError, IndexError):
         block = _new_block(size)
+    else:
+        _note_kept(-size)
     return np.ndarray(shape, dtype, buffer=block.view(_Lease))
 
 
@@ -132,7 +134,7 @@ def transposed(array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     view = array.transpose(axes)
     lease = array.base
     if type(lease) is np.ndarray:  # `array` may be a reshaped result, or a part of one
-        lease = lease.base if array.base.ctypes.data == array.ctypes.data else None
+        lease = lease.base if lease.ctypes.data == array.ctypes.data else None
     if type(lease) is not _Lease:
         return view
     return np.ndarray(view.shape, view.dtype, buffer=lease, strides=view.strides)
@@ -151,6 +153,7 @@ def kept_bytes() -> int:
 def clear() -> None:
     """Give the memory on the shelf back to the operating system."""
     _shelf.clear()
+    _note_kept(-_kept)
 
 
 def _size_class(size: int) -> int:
@@ -172,9 +175,17 @@ def _aligned(size: int) -> np.ndarray:
 
 def _keep(block: _Block) -> None:
     """Put a block back. Where the shelf is full, what lies there is of sizes no longer asked for: let it all go."""
-    if kept_bytes() + block.nbytes > _limit:
+    size = block.nbytes
+    if _kept + size > _limit and kept_bytes() + size > _limit:
         clear()
-    _shelf.setdefault(block.nbytes, []).append(block)
+    _shelf.setdefault(size, []).append(block)
+    _note_kept(size)
+
+
+def _note_kept(change: int) -> None:
+    """Keep the sum of what is on the shelf: about, since two threads may do so at once. ``kept_bytes`` counts."""
+    global _kept
+    _kept += change
 
 
 def _memory_limit() -> int:
@@ -187,3 +198,4 @@ def _memory_limit() -> int:
 
 
 _limit = _memory_limit()
+_kept = 0

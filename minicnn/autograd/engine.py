@@ -18,8 +18,10 @@ import numpy as np
 from minicnn_kernels import workspace
 
 from . import anomaly, tracing
-from .op import Node
+from .op import Node, Op
 from .tensor import Tensor
+
+Pending = dict[tuple[Any, int], tuple[np.ndarray, bool]]  # place -> the gradient so far, and whether we allocated it
 
 
 def run_backward(
@@ -34,17 +36,7 @@ def run_backward(
     places = None if capture is None else [(t._node or t, t._output_number) for t in capture]
     captured: dict[tuple[Any, int], np.ndarray | None] = dict.fromkeys(places or ())
     needed = nodes if places is None else _leading_to(nodes, captured)
-    pending: dict[tuple[Any, int], tuple[np.ndarray, bool]] = {}  # place -> (gradient so far, whether we allocated it)
-
-    def arrive(target: Any, number: int, grad: np.ndarray, ours: bool) -> None:
-        place = (target, number)
-        if place in pending:
-            total, total_ours = pending[place]
-            # Never into an array that is not ours. (A sum of 0-dimensional arrays is a scalar: an array again.)
-            grad = np.add(total, grad, out=total) if total_ours else workspace.elementwise(np.add, total, grad)
-            grad = np.asarray(grad)
-            ours = True
-        pending[place] = (grad, ours)
+    pending: Pending = {}
 
     def finish(leaf: Tensor) -> None:
         """All uses of the leaf have run: its gradient is complete, deliver it now."""
@@ -64,26 +56,8 @@ def run_backward(
         if node not in needed:
             return
         if any(g is not None for g in grad_outs):
-            grad_outs = [
-                np.zeros(shape, dtype) if g is None and node.ctx.materialize_grads else g
-                for g, (shape, dtype) in zip(grad_outs, node.outputs, strict=True)
-            ]
-            kept = node.ctx._saved or ()
-            foreign = {id(a) for a in (*grad_outs, *kept)}  # the rule's arguments and what it kept: not ours to change
-            hooked = node.ctx._unpack is not None  # then what it kept comes from a hook, and we do not know it
-            grad_ins = [None if g is None else np.asarray(g) for g in node.op.run_backward(node.ctx, (*grad_outs,))]
-            if anomaly.is_enabled():
-                anomaly.check_backward(node.op.__name__, (*grad_outs, *kept), grad_ins, node.line)
-            given = [id(g) for g in grad_ins]
-            for i, (edge, grad) in enumerate(zip(node.edges, grad_ins, strict=True)):
-                if edge is None or grad is None:
-                    continue
-                target, number, shape, dtype = edge
-                # Ours to change and to keep: it owns its memory, and nobody else was given it.
-                ours = id(grad) not in foreign and not hooked and workspace.owns(grad) and given.count(id(grad)) == 1
-                fits = grad.shape == shape and grad.dtype == dtype
-                fitted = grad if fits else _unbroadcast(grad, shape, node, i).astype(dtype, copy=False)
-                arrive(target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))
+            node.ctx.retained = retain_graph
+            run_rule(node.op, node.ctx, node.edges, node.outputs, grad_outs, node.line, pending)
         if not retain_graph:
             node.ctx.release()
         for edge in node.edges:
@@ -94,13 +68,55 @@ def run_backward(
 
     with np.errstate(all="ignore"):  # infinities and NaNs are results here, as in torch, not warnings
         for (target, number), grad in zip(targets, grads, strict=True):
-            arrive(target, number, grad, False)
+            arrive(pending, target, number, grad, False)
         for target, _ in targets:
             if isinstance(target, Tensor) and uses[target] == 0:
                 finish(target)
         for node in nodes:
             visit(node)
     return [captured[place] for place in places or ()]
+
+
+def arrive(pending: Pending, target: Any, number: int, grad: np.ndarray, ours: bool) -> None:
+    """Note a gradient for output ``number`` of ``target``, or add it to what is there; ``ours``: we may change it."""
+    place = (target, number)
+    if place in pending:
+        total, total_ours = pending[place]
+        # Never into an array that is not ours. (A sum of 0-dimensional arrays is a scalar: an array again.)
+        grad = np.add(total, grad, out=total) if total_ours else workspace.elementwise(np.add, total, grad)
+        grad = np.asarray(grad)
+        ours = True
+    pending[place] = (grad, ours)
+
+
+def run_rule(
+    op: type[Op],
+    ctx: Any,
+    edges: tuple,
+    outputs: tuple,
+    grad_outs: list[np.ndarray | None],
+    line: str | None,
+    pending: Pending,
+) -> None:
+    """Turn the gradients of one call's outputs into those of its inputs, which arrive where the edges lead."""
+    zeros = ctx.materialize_grads
+    grads = [np.zeros(*like) if g is None and zeros else g for g, like in zip(grad_outs, outputs, strict=True)]
+    kept = ctx._saved or ()
+    foreign = {id(a) for a in (*grads, *kept)}  # the rule's arguments and what it kept: not ours to change
+    hooked = ctx._unpack is not None  # then what it kept comes from a hook, and we do not know it
+    grad_ins = [None if g is None else np.asarray(g) for g in op.run_backward(ctx, (*grads,))]
+    if anomaly.is_enabled():
+        anomaly.check_backward(op.__name__, (*grads, *kept), grad_ins, line)
+    given = [id(g) for g in grad_ins]
+    for i, (edge, grad) in enumerate(zip(edges, grad_ins, strict=True)):
+        if edge is None or grad is None:
+            continue
+        target, number, shape, dtype = edge
+        # Ours to change and to keep: it owns its memory, and nobody else was given it.
+        ours = id(grad) not in foreign and not hooked and workspace.owns(grad) and given.count(id(grad)) == 1
+        fits = grad.shape == shape and grad.dtype == dtype
+        fitted = grad if fits else _unbroadcast(grad, shape, op, i).astype(dtype, copy=False)
+        arrive(pending, target, number, fitted, ours or (fitted is not grad and workspace.owns(fitted)))
 
 
 def _reachable(targets: list[tuple[Any, int]]) -> tuple[dict[Node, None], Counter[Tensor]]:
@@ -164,14 +180,14 @@ def _through_hooks(hooks: dict[int, Any], grad: np.ndarray) -> np.ndarray:
     return grad
 
 
-def _unbroadcast(grad: np.ndarray, shape: tuple[int, ...], node: Node, i: int) -> np.ndarray:
+def _unbroadcast(grad: np.ndarray, shape: tuple[int, ...], op: type[Op], i: int) -> np.ndarray:
     """Add up what broadcasting repeated: the gradient in the operand's own shape."""
     if grad.shape == shape:
         return grad
     extra = grad.ndim - len(shape)
     if extra < 0 or any(size not in (1, grown) for size, grown in zip(shape, grad.shape[extra:], strict=True)):
         raise RuntimeError(
-            f"{node.op.__name__}.backward: gradient {i} has shape {grad.shape}, expected that of the argument, {shape}"
+            f"{op.__name__}.backward: gradient {i} has shape {grad.shape}, expected that of the argument, {shape}"
         )
     summed = [d + extra for d, size in enumerate(shape) if size == 1 and grad.shape[d + extra] != 1]
     # Long float32 sums in float64: NumPy's drift, other than along the fastest dimension.

@@ -44,6 +44,7 @@ class Context:
     """
 
     materialize_grads = True  # whether the gradient of an output that was not used arrives as zeros, or as None
+    retained = True  # while a rule runs: whether what was kept has to stay for a second backward pass
 
     def __init__(self, name: str, needs_input_grad: tuple[bool, ...]):
         self.name = name
@@ -79,7 +80,10 @@ class Context:
 
     def seal(self, tensors: list[Tensor]) -> None:
         """Note the versions of what was saved; ``tensors`` are the inputs and outputs of the call."""
-        cells = {id(t._array): t._version_cell for t in tensors}
+        self.seal_cells({id(t._array): t._version_cell for t in tensors})
+
+    def seal_cells(self, cells: dict[int, VersionCell]) -> None:
+        """The same, the cells given by the arrays' ids."""
         self._seen = [(cell, cell.value) if (cell := cells.get(id(a))) else None for a in self._saved or ()]
         if saving.state.hooks and self._saved:
             self._saved, self._unpack = saving.packed(self._saved)

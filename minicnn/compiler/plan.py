@@ -1,33 +1,22 @@
 """A plan: the traced operations, fused, in the order they run, and when each value dies.
 
-Running a plan is running its operations through ``Op.apply``, so the backward pass is the ordinary one, on the fused
-operations: hooks, versions, ``retain_graph`` and errors work as in eager mode. A value is dropped right after its last use;
-its memory goes back to the shelf (``minicnn_kernels/workspace.py``) and the next result of its size takes it. So a steady
-step allocates nothing large, and memory that somebody outside still holds is never taken.
+The first run goes through ``Op.apply``, operation by operation; later ones of all but unusual plans are one operation of
+the graph (``direct.py``). Hooks, versions, ``retain_graph`` and errors work as in eager mode. A value is dropped right after
+its last use; its memory goes back to the shelf (``minicnn_kernels/workspace.py``) and the next result of its size takes it.
+So a steady step allocates nothing large, and memory that somebody outside still holds is never taken.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..autograd import Op, Tensor, is_grad_enabled, set_grad_enabled
+from ..autograd import Tensor, is_grad_enabled, set_grad_enabled, tracing
+from .direct import Direct, Step
 from .patterns import fuse
 from .show import Memory, place_of, rows, text
 from .trace import Call, Program, Trace, Value, Write
-
-
-class _Step(NamedTuple):
-    """One call, prepared: ``op.apply(*args, **options)``, with ``args[place] = values[number]`` for each of ``slots``."""
-
-    op: type[Op]
-    args: list[Any]
-    slots: tuple[tuple[int, int], ...]
-    options: dict[str, Any]
-    outputs: tuple[int, ...]
-    recording: bool
-    dying: tuple[int, ...]  # values that nothing after it looks at
 
 
 class _Source:
@@ -65,12 +54,14 @@ class Plan:
         results = set(_values_in(output))
         inference = not any(c.recording for c in program.calls if isinstance(c, Call))
         self.calls = fuse(program, results, inference)
-        self.shapes, self.dtypes = program.shapes, program.dtypes
+        self._program, self.shapes, self.dtypes = program, program.shapes, program.dtypes
         sources = {id(t): t for c in self.calls if isinstance(c, Call) for t in c.folded}
         self._sources = [_Source(t) for t in sources.values()]
         self.folded = bool(self._sources)
         self._steps = self._prepared(results)
         self.memory = Memory()  # of the first run
+        self._direct: Direct | None = None
+        self._looked = False  # whether it can be run directly
 
     def folded_anew(self) -> Plan:
         """A plan of the same trace for weights that have other values now. This one stays as it is: a thread may be running
@@ -83,9 +74,17 @@ class Plan:
 
     def run(self, inputs: list[Tensor]) -> Any:
         """Run the operations on new inputs; the result has the structure of the model's."""
-        values: list[Any] = [*inputs, *[None] * (len(self.shapes) - len(inputs))]
         mode = is_grad_enabled()
         places: list[int | None] | None = None if self.memory.places else []
+        if places is None and tracing.state.tracer is None:
+            if not self._looked:
+                results = _values_in(self.output)
+                if Direct.possible(self.calls, results, mode):
+                    self._direct = Direct(self._steps, self._program, results, inputs, mode)
+                self._looked = True
+            if self._direct is not None:
+                return _rebuild(self.output, self._direct.run(inputs))
+        values: list[Any] = [*inputs, *[None] * (len(self.shapes) - len(inputs))]
         for step in self._steps:
             if isinstance(step, Write):
                 getattr(step.target, step.name)(step.other)
@@ -113,12 +112,12 @@ class Plan:
             self.memory.places = places  # at once, and only of a whole run: other threads may run too
         return _rebuild(self.output, values)
 
-    def _prepared(self, results: set[int]) -> list[_Step | Write]:
+    def _prepared(self, results: set[int]) -> list[Step | Write]:
         last: dict[int, int] = {}  # value -> the call after which nothing looks at it
         for i, call in enumerate(self.calls):
             if isinstance(call, Call):
                 last |= dict.fromkeys((*call.outputs, *(a.number for a in call.args if isinstance(a, Value))), i)
-        steps: list[_Step | Write] = []
+        steps: list[Step | Write] = []
         for i, call in enumerate(self.calls):
             if isinstance(call, Write):
                 steps.append(call)
@@ -126,7 +125,7 @@ class Plan:
             slots = tuple((place, a.number) for place, a in enumerate(call.args) if isinstance(a, Value))
             args = [None if isinstance(a, Value) else a for a in call.args]
             dying = tuple(number for number, at in last.items() if at == i and number not in results)
-            steps.append(_Step(call.op, args, slots, call.options, call.outputs, call.recording, dying))
+            steps.append(Step(call.op, args, slots, call.options, call.outputs, call.recording, dying))
         return steps
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -177,7 +176,8 @@ def _values_in(output: Any) -> list[int]:
     return [n for part in output.values() for n in _values_in(part)] if isinstance(output, dict) else []
 
 
-def _rebuild(output: Any, values: list[Any]) -> Any:
+def _rebuild(output: Any, values: Any) -> Any:
+    """The model's result; ``values[number]`` are its tensors."""
     if type(output) is Value:
         return values[output.number]
     if _rebuildable(output):

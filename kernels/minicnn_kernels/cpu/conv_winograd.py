@@ -147,12 +147,14 @@ def backward_weight(
     x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
     bias_or_none = np.empty(0, dtype)
 
+    # Made here, not where they are used: else how many there are at a time, and so on the shelf, would be up to timing.
+    blocks = [_even_blocks(stop - start, max(1, wanted // tiles)) * tiles for start, stop in chunks]
+    scratch = [_scratch(block, v_row, _round_up(c_out, columns), dtype) for block in blocks]
+
     def run(index: int, start: int, stop: int) -> None:
-        block = _even_blocks(stop - start, max(1, wanted // tiles)) * tiles
-        sizes = (c_out, wide, columns, block, v_row, rows, tiles, abreast)
-        arrays = _scratch(block, v_row, _round_up(c_out, columns), dtype)
-        span = start * tiles, stop * tiles
-        _run_blocks(*span, True, x_flat, grad_flat, bias_or_none, window, sizes, sums[index].reshape(-1), *arrays)
+        sizes = (c_out, wide, columns, blocks[index], v_row, rows, tiles, abreast)
+        span, into = (start * tiles, stop * tiles), sums[index].reshape(-1)
+        _run_blocks(*span, True, x_flat, grad_flat, bias_or_none, window, sizes, into, *scratch[index])
 
     parallel_chunks(run, chunks)
     taps = _map_back(sums, rows * c_sum)
@@ -206,15 +208,16 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, windo
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
     bias_or_none = np.empty(0, dtype) if bias is None else np.ascontiguousarray(bias)
 
-    def run(start: int, stop: int) -> None:
-        start, stop = start * unit, min(stop * unit, stacks)
-        block = _round_up(_even_blocks(stop - start, max(1, wanted // tiles)), unit) * tiles
-        sizes = (c_out, wide, columns, block, c_v, rows, tiles, abreast)
-        arrays = _scratch(block, c_v, c_m, dtype)
-        span = start * tiles, stop * tiles
-        _run_blocks(*span, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *arrays)
+    units = split(-(-stacks // unit), grain=max(1, GRAIN_FLOPS // (2 * POINTS * unit * tiles * rows * c_out)))
+    chunks = [(start * unit, min(stop * unit, stacks)) for start, stop in units]
+    blocks = [_round_up(_even_blocks(stop - start, max(1, wanted // tiles)), unit) * tiles for start, stop in chunks]
+    scratch = [_scratch(block, c_v, c_m, dtype) for block in blocks]  # here, as in backward_weight
 
-    parallel_for(run, -(-stacks // unit), grain=max(1, GRAIN_FLOPS // (2 * POINTS * unit * tiles * rows * c_out)))
+    def run(index: int, start: int, stop: int) -> None:
+        sizes, span = (c_out, wide, columns, blocks[index], c_v, rows, tiles, abreast), (start * tiles, stop * tiles)
+        _run_blocks(*span, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *scratch[index])
+
+    parallel_chunks(run, chunks)
 
 
 def _scratch(block: int, c_v: int, c_m: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
