@@ -1,8 +1,9 @@
 """Seconds from starting Python to the end of the first training step, or of an import alone; each in a fresh process.
 
-minicnn with an empty compile cache (the very first run) and with a filled one. The floor of an import is Python's own start
-and ``import numpy``; a first step with a filled cache has to import Numba besides. (``torch.compile`` with an empty cache of
-its own would take a minute, and is left out.)
+minicnn with an empty compile cache (the very first run) and with a filled one. Python's bytecode is there in all cases, as
+it is for anything that has been imported before. The floor of an import is Python's own start and ``import numpy``; a first
+step with a filled cache has to import Numba besides. (``torch.compile`` with an empty cache of its own would take a minute,
+and is left out.)
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PROCESSES = True
 
 def seconds(code: str, threads: int, cache: str | None = None) -> float:
     """Wall-clock time of a fresh interpreter that runs ``code``."""
-    variables = {"MINICNN_CACHE_DIR": cache} if cache else {}
+    variables = {"PYTHONDONTWRITEBYTECODE": "", **({"MINICNN_CACHE_DIR": cache} if cache else {})}
     start = time.perf_counter()
     run_pinned(["-W", "ignore", "-c", code], threads, variables)
     return time.perf_counter() - start
@@ -38,6 +39,8 @@ def _empty_cache(code: str, threads: int) -> float:
 def cases(setting: Setting) -> Iterator[ProcessCase]:
     threads, batch = setting.threads, 2 if setting.quick else 64
     imports = {name: f"import {library_of(name)}" for name in (MINICNN, "numpy", TORCH, JAX)} | {"python alone": "pass"}
+    for code in imports.values():
+        seconds(code, threads)  # for the bytecode
     yield ProcessCase(
         "import", "s", {name: partial(seconds, code, threads) for name, code in imports.items()}, rounds=5
     )
