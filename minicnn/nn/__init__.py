@@ -148,7 +148,8 @@ from minicnn.nn.resampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from minicnn.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
+from minicnn.nn.rnn import GRU, LSTM, RNN, RNNBase
+from minicnn.nn.rnn_cell import GRUCell, LSTMCell, RNNCell
 from minicnn.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from minicnn.nn.transformer import (
     Transformer,

@@ -30,22 +30,38 @@ Activation = str | Callable[[Tensor], Tensor]
 
 
 class _Layer(Module):
-    """What encoder and decoder layers share: a feed-forward part, and sums with norms."""
+    """What encoder and decoder layers share: attentions, a feed-forward part, and a norm and a dropout for each of them."""
 
-    norm_first: bool
+    attentions: tuple[str, ...]  # their names; the feed-forward part comes after them
 
-    def _add_feed_forward(
-        self, d_model: int, dim_feedforward: int, dropout: float, bias: bool, options: dict[str, Any]
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
-        self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **options)
+        super().__init__()
+        options: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
+        for name in self.attentions:
+            setattr(self, name, MultiheadAttention(d_model, nhead, dropout, batch_first=batch_first, **options))
+        self.linear1 = Linear(d_model, dim_feedforward, **options)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **options)
-
-    def _add_norms(self, n: int, d_model: int, dropout: float, eps: float, bias: bool, options: dict[str, Any]) -> None:
-        for i in range(1, n + 1):
-            setattr(self, f"norm{i}", LayerNorm(d_model, eps=eps, bias=bias, **options))
-        for i in range(1, n + 1):
-            setattr(self, f"dropout{i}", Dropout(dropout))
+        self.linear2 = Linear(dim_feedforward, d_model, **options)
+        self.norm_first = norm_first
+        numbers = range(1, len(self.attentions) + 2)
+        for number in numbers:
+            setattr(self, f"norm{number}", LayerNorm(d_model, eps=layer_norm_eps, **options))
+        for number in numbers:
+            setattr(self, f"dropout{number}", Dropout(dropout))
+        self.activation = _activation(activation)
 
     def _sum(self, number: int, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
         """x plus what ``part`` makes of it, with norm and dropout number ``number``."""
@@ -84,29 +100,7 @@ class TransformerEncoderLayer(_Layer):
     ValueError : an unknown activation, or heads that do not divide ``d_model``.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        options = {"device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **options
-        )
-        self._add_feed_forward(d_model, dim_feedforward, dropout, bias, options)
-        self.norm_first = norm_first
-        self._add_norms(2, d_model, dropout, layer_norm_eps, bias, options)
-        self.activation = _activation(activation)
+    attentions = ("self_attn",)
 
     def forward(
         self,
@@ -142,29 +136,7 @@ class TransformerDecoderLayer(_Layer):
     minicnn.Size([5, 3, 8])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        options = {"device": device, "dtype": dtype}
-        attention = {"dropout": dropout, "bias": bias, "batch_first": batch_first, **options}
-        self.self_attn = MultiheadAttention(d_model, nhead, **attention)
-        self.multihead_attn = MultiheadAttention(d_model, nhead, **attention)
-        self._add_feed_forward(d_model, dim_feedforward, dropout, bias, options)
-        self.norm_first = norm_first
-        self._add_norms(3, d_model, dropout, layer_norm_eps, bias, options)
-        self.activation = _activation(activation)
+    attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,

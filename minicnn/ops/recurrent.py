@@ -41,7 +41,7 @@ class RNN(Op):
             add_product(now[:n], out[rows])
             np.maximum(out[rows], 0, out=out[rows]) if relu else np.tanh(out[rows], out=out[rows])
             now[:n] = out[rows]
-        ctx.save(x, h, w_ih, w_hh, out)
+        ctx.save(x if ctx.needs_input_grad[2] else None, h, w_ih, w_hh, out)
         return out, now
 
     @staticmethod
@@ -49,7 +49,7 @@ class RNN(Op):
         x, h, w_ih, w_hh, out = ctx.saved
         slope = (out > 0).astype(out.dtype) if ctx.relu else 1 - out * out
         _, grad_sums, grad_h = _back_in_time(ctx, grad_out, grad_last, slope, w_hh)
-        return (*_gradients(ctx, x, w_ih, w_hh, _before(ctx, out, h), grad_sums, grad_sums, grad_h),)
+        return _gradients(ctx, x, w_ih, _before(ctx, out, h), grad_sums, grad_sums, grad_h)
 
 
 class GRU(Op):
@@ -72,7 +72,7 @@ class GRU(Op):
             np.tanh(new, out=new)
             now[:n] = new + rz[:, size:] * (now[:n] - new)
             out[rows] = now[:n]
-        ctx.save(x, h, w_ih, w_hh, out, gates, hidden_sums[:, 2 * size :].copy())
+        ctx.save(x if ctx.needs_input_grad[2] else None, h, w_ih, w_hh, out, gates, hidden_sums[:, 2 * size :].copy())
         return out, now
 
     @staticmethod
@@ -86,7 +86,7 @@ class GRU(Op):
         d, grad_hidden, grad_h = _back_in_time(ctx, grad_out, grad_last, slope, w_hh, direct=z)
         grad_inputs = grad_hidden.copy()
         grad_inputs[:, 2 * h.shape[1] :] = d * slope_new  # x W_in^T is not multiplied by r
-        return (*_gradients(ctx, x, w_ih, w_hh, before, grad_inputs, grad_hidden, grad_h),)
+        return _gradients(ctx, x, w_ih, before, grad_inputs, grad_hidden, grad_h)
 
 
 class LSTM(Op):
@@ -123,7 +123,7 @@ class LSTM(Op):
                 now[:n] = 0
                 project(shown, now[:n])
             out[rows] = now[:n]
-        ctx.save(x, h, c, w_ih, w_hh, w_hr, out, cells, gates)
+        ctx.save(x if ctx.needs_input_grad[3] else None, h, c, w_ih, w_hh, w_hr, out, cells, gates)
         return out, now, cell
 
     @staticmethod
@@ -157,9 +157,7 @@ class LSTM(Op):
             grad_h[:n] = 0
             add_product(grad_sums[rows], grad_h[:n])
         before = _before(ctx, out, h)
-        grad_x, grad_h, *grad_weights = _gradients(
-            ctx, x, w_ih, w_hh, before, grad_sums, grad_sums, grad_h, first_weight=3
-        )
+        grad_x, grad_h, *grad_weights = _gradients(ctx, x, w_ih, before, grad_sums, grad_sums, grad_h, first_weight=3)
         grad_w_hr = None
         if w_hr is not None and ctx.needs_input_grad[7]:
             shown *= o
@@ -227,9 +225,8 @@ def _back_in_time(
 
 def _gradients(
     ctx: Any,
-    x: np.ndarray,
+    x: np.ndarray | None,
     w_ih: np.ndarray,
-    w_hh: np.ndarray,
     before: np.ndarray,
     grad_inputs: np.ndarray,
     grad_hidden: np.ndarray,

@@ -223,6 +223,8 @@ def test_repr_copies_and_names_are_torchs(make):
         (lambda nn, m: nn.RNN(3, 0), "hidden_size must be greater than zero"),
         (lambda nn, m: nn.RNN(3, 4, num_layers=0), "num_layers must be greater than zero"),
         (lambda nn, m: nn.RNN(3, 4.0), "hidden_size should be of type int"),
+        (lambda nn, m: nn.RNN(0, 4), "input_size must be greater than zero"),
+        (lambda nn, m: nn.RNN(3, 4, bias=1), "bias should be of type bool, got: int"),
         (lambda nn, m: nn.RNN(3, 4, nonlinearity="elu"), "Unknown nonlinearity 'elu'"),
         (lambda nn, m: nn.GRU(3, 4, dropout=1.5), "dropout should be a number"),
         (lambda nn, m: nn.GRU(3, 4, proj_size=2), "only supported for LSTM"),
