@@ -18,7 +18,7 @@ import typing as _typing
 from minicnn_kernels import conv_algorithm, set_exact_convolutions, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
-from . import absent, autograd, cuda, dtypes, nn, ops, random
+from . import absent, autograd, cuda, nn, ops, random
 from .autograd import (
     Size,
     Tensor,
@@ -87,7 +87,6 @@ def __getattr__(name: str) -> _typing.Any:
         return getattr(import_module(".weights", __name__), name)
     if name in _LATER:
         return import_module(f".{name}", __name__)
-    dtypes.unsupported(name)
     raise absent.refuse(__name__, name)
 
 

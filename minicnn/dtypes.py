@@ -93,30 +93,6 @@ _PYTHON = {bool: bool_, int: int64, float: float64}
 _default = float32
 
 
-class UnsupportedType(AttributeError, NotImplementedError):
-    """A type that torch has and this framework does not: half precision, complex numbers, quantised and wide unsigned ones.
-
-    An ``AttributeError``, so that ``hasattr(mc, "bfloat16")`` says what there is.
-    """
-
-
-_INSTEAD = {
-    **dict.fromkeys(("float16", "half", "bfloat16", "float8_e4m3fn", "float8_e5m2"), "float32"),
-    **dict.fromkeys(("complex32", "chalf"), "a float32 tensor with a last dimension of 2"),
-    **dict.fromkeys(("complex64", "cfloat"), "a float32 tensor with a last dimension of 2"),
-    **dict.fromkeys(("complex128", "cdouble"), "a float64 tensor with a last dimension of 2"),
-    **dict.fromkeys(("uint16", "quint8", "qint8", "qint32"), "int32"),
-    **dict.fromkeys(("uint32", "uint64"), "int64"),
-}
-
-
-def unsupported(name: str) -> None:
-    """Raise if ``name`` is that of a type in torch, with what to take instead."""
-    if name in _INSTEAD:
-        instead = _INSTEAD[name]
-        raise UnsupportedType(f"minicnn has no {name}; use {'mc.' if instead[0] in 'fi' else ''}{instead}")
-
-
 def get_default_dtype() -> DType:
     """The floating-point type of Python floats: ``mc.float32`` unless :func:`set_default_dtype` changed it."""
     return _default

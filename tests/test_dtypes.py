@@ -126,7 +126,7 @@ def test_types_that_are_not_there(name):
     """Neither pretended nor a riddle: ``hasattr`` says no, and the error what to take instead."""
     assert hasattr(torch, name)
     assert not hasattr(mc, name)
-    with pytest.raises(NotImplementedError, match=rf"minicnn has no {name}; use "):
+    with pytest.raises(NotImplementedError, match=rf"minicnn\.{name} is not there: "):
         getattr(mc, name)
     with pytest.raises(AttributeError, match=r"has no attribute 'nothing'"):
         mc.nothing  # noqa: B018

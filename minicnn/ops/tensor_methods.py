@@ -110,15 +110,6 @@ def _converter(dtype: DType):
     return convert
 
 
-def _refused(name: str, why: str):
-    def refuse(self: Tensor, *args: Any, **options: Any) -> Any:
-        raise NotImplementedError(f"{name}: {why}")
-
-    refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = f"Raises: {why}."
-    return refuse
-
-
 def itself(self: Tensor) -> Tensor:
     """The tensor itself: numbers are real, nothing is lazily conjugated or negated."""
     return self
@@ -238,12 +229,6 @@ METHODS: dict[str, Any] = {
     "reshape_as": reshape_as,
     "where": lambda self, condition, other: elementwise.where(condition, self, other),
     "type": type_,
-    "half": _refused("half", "there is no half precision here; use .float()"),
-    "bfloat16": _refused("bfloat16", "there is no half precision here; use .float()"),
-    "cfloat": _refused("cfloat", "there are no complex numbers here; use a last dimension of 2"),
-    "cdouble": _refused("cdouble", "there are no complex numbers here; use a last dimension of 2"),
-    "pin_memory": _refused("pin_memory", "there is no other device to copy to; leave it out"),
-    "share_memory_": _refused("share_memory_", "memory is not shared among processes here"),
     "conj": itself,
     "resolve_conj": itself,
     "resolve_neg": itself,

@@ -138,7 +138,7 @@ def test_python_refused(call):
 
 @pytest.mark.parametrize("name", ["half", "bfloat16", "cfloat", "cdouble", "pin_memory", "share_memory_"])
 def test_what_is_not_there_says_so(name):
-    with pytest.raises(NotImplementedError, match=rf"{name}: .*there|{name}: .*here"):
+    with pytest.raises(NotImplementedError, match=rf"{name} is not there: "):
         getattr(mc.ones(2), name)()
 
 
