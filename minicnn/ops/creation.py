@@ -33,14 +33,12 @@ def numpy_dtype(dtype: DType | None) -> np.dtype:
     return (dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
 
 
-def sizes_of(sizes: tuple, size: Any = None, what: str = "size") -> tuple[int, ...]:
-    """``f(2, 3)``, ``f((2, 3))`` and ``f(size=(2, 3))`` mean the same."""
+def sizes_of(sizes: tuple, size: Any = None) -> tuple[int, ...]:
+    """``f(2, 3)``, ``f((2, 3))`` and ``f(size=(2, 3))`` mean the same. (``f()``, as in ``f(*x.shape)``: one number.)"""
     if size is not None:
         if sizes:
             raise TypeError("size: given twice, by position and by name")
         sizes = (size,)
-    elif not sizes:
-        raise TypeError(f"{what}: missing; () makes a tensor of one number")
     shape = _shape_argument(sizes, "size")
     if any(n < 0 for n in shape):
         raise ValueError(f"size: sizes are not negative, got {shape}")
@@ -61,7 +59,7 @@ def _constant(fill: Callable[..., np.ndarray], name: str, doc: str) -> Callable[
         pin_memory: bool = False,
     ) -> Tensor:
         require_place(device, layout, pin_memory)
-        return Tensor(fill(sizes_of(sizes, size, name), numpy_dtype(dtype)), requires_grad)
+        return Tensor(fill(sizes_of(sizes, size), numpy_dtype(dtype)), requires_grad)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = doc

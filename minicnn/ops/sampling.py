@@ -51,7 +51,7 @@ def _fractions(draw: Callable[..., np.ndarray], name: str, doc: str) -> Callable
         pin_memory: bool = False,
     ) -> Tensor:
         require_place(device, layout, pin_memory)
-        shape = sizes_of(sizes, size, name)
+        shape = sizes_of(sizes, size)
         return Tensor(draw(generator or default_generator, shape, _floating(dtype)), requires_grad)
 
     make.__name__ = make.__qualname__ = name

@@ -253,7 +253,6 @@ def test_more_factories(name):
 
 
 REFUSED = {
-    "no_size": lambda m: m.zeros(),
     "full_int": lambda m: m.full(2, 1.0),
     "full_tensor": lambda m: m.full((2,), m.tensor([3])),
     "eye": lambda m: m.eye(-1),

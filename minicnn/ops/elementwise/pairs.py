@@ -144,8 +144,8 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """``ln(e^input + e^other)``, without overflow in between: the sum of two numbers given by their logarithms.
 
     >>> import minicnn as mc
-    >>> mc.logaddexp(mc.tensor([1000.0]), mc.tensor([1000.0]))
-    tensor([1000.6931])
+    >>> mc.logaddexp(mc.tensor([1000.0, 0.0]), mc.tensor([-1000.0, 0.0]))
+    tensor([1.0000e+03, 6.9315e-01])
     """
     return Logaddexp.apply(*_floats("logaddexp", input, other))
 
