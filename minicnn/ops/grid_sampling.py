@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from minicnn_kernels import backend_of
 from minicnn_kernels.resampling import keys_cubic
 
 from ..autograd import Op, Tensor
 from .from_data import from_numpy
-from .indexing import add_rows
 from .matmul import matmul
 from .promotion import require_floating, require_same_dtype
 
@@ -27,77 +26,55 @@ Tap = tuple[np.ndarray, np.ndarray, np.ndarray]  # which element, its weight, an
 
 
 class GridSample(Op):
-    # y[o] = sum over taps of w(g[o]) x[tap];  dL/dx[tap] = sum of w(g[o]) dL/dy[o];  dL/dg[o] = w'(g[o]) x[tap] . dL/dy[o]
+    # y[o] = sum over taps of w(g[o]) x[tap];  dL/dx[tap] = sum of w(g[o]) dL/dy[o];  dL/dg[o] = sum of w'(g[o]) dL/dw
     # x (n, c, *spatial), grid (n, *positions, axes) -> (n, c, *positions)
     @staticmethod
     def forward(ctx, x, grid, *, mode, padding_mode, align_corners):
-        ctx.options = mode, padding_mode, align_corners
+        ctx.kernels, ctx.options = backend_of(x), (mode, padding_mode, align_corners)
         ctx.save(x, grid)
-        rows = _with_nothing(_rows(x))
-        out = np.zeros((grid.size // grid.shape[-1], x.shape[1]), x.dtype)
-        for at, weight, _ in _combinations(grid, x.shape, *ctx.options):
-            out += rows[at] * weight[:, np.newaxis]
-        return _images(out, (x.shape[0], *grid.shape[1:-1]))
+        at, weights, _ = _combinations(grid, x.shape, *ctx.options)
+        out = ctx.kernels.sample_forward(x, at, weights)
+        return out.reshape(*x.shape[:2], *grid.shape[1:-1])  # (n, c, positions) -> (n, c, *positions)
 
     @staticmethod
     def backward(ctx, grad_out):
         x, grid = ctx.saved
-        rows, grads = _with_nothing(_rows(x)), _rows(grad_out)
-        grad_rows = np.zeros_like(rows) if ctx.needs_input_grad[0] else None
-        grad_grid = np.zeros_like(grid).reshape(-1, grid.shape[-1]) if ctx.needs_input_grad[1] else None
-        for at, weight, slopes in _combinations(grid, x.shape, *ctx.options):
-            if grad_rows is not None:
-                add_rows(grad_rows, at, grads * weight[:, np.newaxis])
-            if grad_grid is not None:
-                grad_grid += np.einsum("pc,pc->p", rows[at], grads)[:, np.newaxis] * slopes
-        return (
-            None if grad_rows is None else _images(grad_rows[:-1], (x.shape[0], *x.shape[2:])),
-            None if grad_grid is None else grad_grid.reshape(grid.shape),
-        )
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    """(n, c, *spatial) -> (n places, c)."""
-    return np.moveaxis(x, 1, -1).reshape(x.size // max(1, x.shape[1]), x.shape[1])
-
-
-def _with_nothing(rows: np.ndarray) -> np.ndarray:
-    """With a row of zeros behind the last: what lies outside."""
-    return np.concatenate([rows, np.zeros((1, rows.shape[1]), rows.dtype)])
-
-
-def _images(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(n places, c) -> (n, c, *spatial), for a shape without the channels."""
-    return np.moveaxis(rows.reshape(*shape, rows.shape[1]), -1, 1)
+        at, weights, slopes = _combinations(grid, x.shape, *ctx.options)
+        grad = grad_out.reshape(*x.shape[:2], at.shape[2])
+        grad_x = grad_grid = None
+        if ctx.needs_input_grad[0]:
+            grad_x = ctx.kernels.sample_backward_input(grad, at, weights, x.shape)
+        if ctx.needs_input_grad[1]:
+            grad_weights = ctx.kernels.sample_backward_weights(grad, x, at)
+            grad_grid = np.einsum("knp,knpa->npa", grad_weights, slopes).reshape(grid.shape)
+        return grad_x, grad_grid
 
 
 def _combinations(
     grid: np.ndarray, shape: tuple[int, ...], mode: str, padding_mode: str, align_corners: bool
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each combination of taps along the axes, at every place of the grid: its row among those of ``_rows``, or the one
-    behind the last where it lies outside; its weight; and its derivatives by the coordinates, (places, axes).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each combination of taps along the axes, at every position of the grid: its place in the image, row-major, or -1
+    where it lies outside; its weight; both (taps, n, positions). And the weight's derivatives by the coordinates, (taps, n,
+    positions, axes).
     """
     (n, _, *spatial), axes = shape, grid.shape[-1]
     places = grid.reshape(n, grid.size // max(1, n * axes), axes)
     taps = [  # the last coordinate of a place belongs to the first axis
         _taps(places[..., axes - 1 - d], size, mode, padding_mode, align_corners) for d, size in enumerate(spatial)
     ]
-    outside = n * math.prod(spatial)
+    at, weights, slopes = [], [], []
     for combination in itertools.product(*taps):
-        at, inside = np.arange(n)[:, np.newaxis], np.array(True)
+        place, inside = np.array(0), np.array(True)
         for (index, _, _), size in zip(combination, spatial, strict=True):
             inside = inside & (index >= 0) & (index < size)
-            at = at * size + index
-        weights = [np.where(inside, weight, 0) for _, weight, _ in combination]
-        slopes = [
-            _product([*weights[:d], np.where(inside, slope, 0), *weights[d + 1 :]])
-            for d, (_, _, slope) in enumerate(combination)
-        ]
-        yield (
-            np.where(inside, at, outside).reshape(-1),
-            _product(weights).reshape(-1),
-            np.stack(slopes[::-1], axis=-1).reshape(-1, axes),
+            place = place * size + index
+        along = [weight for _, weight, _ in combination]
+        at.append(np.where(inside, place, -1))
+        weights.append(_product(along))
+        slopes.append(
+            np.stack([_product([*along[:d], tap[2], *along[d + 1 :]]) for d, tap in enumerate(combination)][::-1], -1)
         )
+    return np.array(at), np.array(weights), np.array(slopes)
 
 
 def _product(factors: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import compile_cache_status, cpu, reference, threads
+from minicnn_kernels.resampling import axis_matrix
 from minicnn_kernels.windows import adaptive_windows, pool_divisors, window_tables
 
 DTYPES = (np.float32, np.float64)
@@ -118,6 +119,21 @@ def check_pooling(rng: np.random.Generator, dtype: Any, c: int, size: tuple[int,
         compare("avg_pool_backward_input", out, x.shape, tables, divisors, terms=6)
 
 
+def check_resampling(rng: np.random.Generator, dtype: Any) -> None:
+    """Short rows and long ones; places inside and outside."""
+    for c in (3, 33):
+        x = rng.standard_normal((2, c, 5, 6)).astype(dtype)
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        pairs = [axis_matrix(s, n, "cubic", None, False, True, np.dtype(dtype)) for s, n in ((5, 3), (6, 9))]
+        for order in (x, last):
+            out = compare("resample", order, [pair[0] for pair in pairs], terms=50)
+            compare("resample", out, [pair[1] for pair in pairs], terms=50)
+        at, weights = rng.integers(-1, 30, (4, 2, 7)), rng.standard_normal((4, 2, 7)).astype(dtype)
+        out = compare("sample_forward", x, at, weights, terms=10)
+        compare("sample_backward_input", out, at, weights, x.shape, terms=50)
+        compare("sample_backward_weights", out, x, at, terms=200)
+
+
 def check_batch_norm(rng: np.random.Generator, dtype: Any, c: int) -> None:
     """Alone, and fused with what follows it; fewer channels than a vector has lanes, and more."""
     x, grad = rng.standard_normal((2, 2, c, 7, 6)).astype(dtype)
@@ -189,6 +205,7 @@ def check_all() -> None:
             check_batch_norm(rng, dtype, c)
         for c, size in ((5, (7, 6)), (33, (5,)), (70, (4, 5, 3))):
             check_pooling(rng, dtype, c, size)
+        check_resampling(rng, dtype)
 
 
 def main() -> None:

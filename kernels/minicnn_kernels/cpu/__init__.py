@@ -47,6 +47,7 @@ from .pooling import (
 from .random import philox_words
 from .resample import resample
 from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
+from .sample import sample_backward_input, sample_backward_weights, sample_forward
 from .special import (
     digamma_forward,
     erf_forward,
@@ -115,6 +116,9 @@ __all__ = [
     "rmsprop_update",
     "row_major",
     "rprop_update",
+    "sample_backward_input",
+    "sample_backward_weights",
+    "sample_forward",
     "sgd_update",
     "trigamma_forward",
 ]

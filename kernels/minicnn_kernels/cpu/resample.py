@@ -17,6 +17,7 @@ from .jit import jit
 from .layout import contiguous
 
 GRAIN = 1 << 15  # numbers below which another thread does not pay
+SHORT = 16  # numbers of a row, below which it is not worth a loop of its own
 BLOCK = 1 << 11  # numbers of a row that are summed together, so that they stay in the cache
 
 
@@ -40,14 +41,18 @@ def resample(x: np.ndarray, matrices: Sequence[AxisMatrix | None]) -> np.ndarray
 def _combine(start, stop, x, offsets, columns, weights, out):
     """Rows start .. stop of all the rows of out (outer, n_out, inner)."""
     _, n_out, inner = out.shape
-    for row in range(start, stop):
-        o, t = row // n_out, row % n_out
+    o, t = start // n_out, start % n_out - 1
+    for _ in range(start, stop):
+        t += 1
+        if t == n_out:  # (a division for each row takes longer than a short row)
+            o, t = o + 1, 0
         first, last = offsets[t], offsets[t + 1]
-        if inner == 1:
-            total = weights[0] * 0
-            for tap in range(first, last):
-                total += weights[tap] * x[o, columns[tap], 0]
-            out[o, t, 0] = total
+        if inner < SHORT:
+            for q in range(inner):
+                total = weights[0] * 0
+                for tap in range(first, last):
+                    total += weights[tap] * x[o, columns[tap], q]
+                out[o, t, q] = total
             continue
         for block in range(0, inner, BLOCK):
             end = min(block + BLOCK, inner)
