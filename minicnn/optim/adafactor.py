@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import Tensor
-from minicnn.optim.optimizer import Optimizer, Params, as_number, call_closure, scalar
+from minicnn.optim.optimizer import Optimizer, Params
+from minicnn.optim.options import as_number, call_closure, scalar
 
 
 class Adafactor(Optimizer):

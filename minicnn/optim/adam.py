@@ -9,7 +9,8 @@ from typing import Any
 
 from minicnn.autograd import Tensor
 from minicnn.optim.elementwise import ElementwiseOptimizer
-from minicnn.optim.optimizer import Optimizer, Params, as_number, check_betas, check_not_negative, refuse_options
+from minicnn.optim.optimizer import Optimizer, Params
+from minicnn.optim.options import as_number, check_betas, check_not_negative, refuse_options
 
 
 class Adam(ElementwiseOptimizer):

@@ -10,7 +10,8 @@ from typing import Any
 
 from minicnn.autograd import Tensor
 from minicnn.optim.elementwise import ElementwiseOptimizer
-from minicnn.optim.optimizer import Params, as_number, check_betas, check_not_negative, refuse_options
+from minicnn.optim.optimizer import Params
+from minicnn.optim.options import as_number, check_betas, check_not_negative, refuse_options
 
 
 class Adamax(ElementwiseOptimizer):

@@ -15,7 +15,8 @@ import numpy as np
 
 from minicnn.autograd import Tensor
 from minicnn.optim.arena import zeros_like
-from minicnn.optim.optimizer import Optimizer, call_closure, check_state, scalar
+from minicnn.optim.optimizer import Optimizer
+from minicnn.optim.options import call_closure, check_state, scalar
 from minicnn_kernels import backend_of
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from minicnn.autograd import Tensor, enable_grad
-from minicnn.optim.optimizer import Optimizer, Params, as_number, check_not_negative
+from minicnn.optim.optimizer import Optimizer, Params
+from minicnn.optim.options import as_number, check_not_negative
 from minicnn.optim.strong_wolfe import Point, strong_wolfe
 
 

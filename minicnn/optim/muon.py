@@ -10,7 +10,8 @@ import numpy as np
 
 from minicnn.autograd import Tensor
 from minicnn.optim.arena import zeros_like
-from minicnn.optim.optimizer import Optimizer, Params, as_number, call_closure, check_not_negative, check_state
+from minicnn.optim.optimizer import Optimizer, Params
+from minicnn.optim.options import as_number, call_closure, check_not_negative, check_state
 from minicnn_kernels import backend_of
 
 

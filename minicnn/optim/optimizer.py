@@ -1,28 +1,35 @@
-"""``Optimizer``, the base class of the update rules: parameter groups, state per parameter, saving and loading, hooks.
+"""``Optimizer``, the base class of the update rules: parameter groups, state per parameter, saving and loading.
 
 A rule defines ``step``: it gathers the parameters that have a gradient, and hands their arrays to a kernel in
-``minicnn_kernels``, which changes them in place, all in one call. Read ``sgd.py``, then ``elementwise.py``, from which
-most of the others come.
+``minicnn_kernels``, which changes them in place, all in one call. ``hooks.py`` is the other half of the class. Read
+``sgd.py``, then ``elementwise.py``, from which most of the others come.
 """
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
-from minicnn.autograd import RemovableHandle, Tensor, enable_grad
-from minicnn.dtypes import float64, get_default_dtype
+from minicnn.autograd import Tensor
+from minicnn.optim.hooks import (
+    OptimizerHooks,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+    with_hooks,
+)
+from minicnn.optim.options import scalar
+
+__all__ = ["Optimizer", "Params", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 
 
-class Optimizer:
+class Optimizer(OptimizerHooks):
     """Base class of all optimizers.
 
     Parameters
@@ -43,16 +50,15 @@ class Optimizer:
     """
 
     _opt_called = False  # whether step() ever ran: what schedulers look at to warn of a wrong order
-    _stepping = False  # a step() that calls its base class's runs the hooks once
-    _of_parameter_shape: tuple[str, ...] = ()  # state that has its parameter's shape: checked when it is loaded
-    _numbers: tuple[
-        str, ...
-    ] = ()  # state that is one number: a 0-d tensor, though older versions wrote Python's numbers
+    # State that has its parameter's shape: checked when it is loaded.
+    _of_parameter_shape: tuple[str, ...] = ()
+    # State that is one number: a 0-d tensor, though older versions wrote Python's numbers.
+    _numbers: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
+            cls.step = with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -248,52 +254,6 @@ class Optimizer:
                 if name in state and not isinstance(state[name], Tensor):
                     state[name] = scalar(float(state[name]))
 
-    # ---- hooks
-
-    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each ``step``; returns a handle with ``remove()``.
-
-        Parameters
-        ----------
-        hook : gets the arguments of ``step``, the optimizer first; returns ``None``, or new ``(args, kwargs)``.
-
-        >>> import minicnn as mc
-        >>> optimizer = mc.optim.SGD([mc.nn.Parameter(mc.zeros(1))], lr=0.1)
-        >>> handle = optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: print("before"))
-        >>> optimizer.step()
-        before
-        >>> handle.remove()
-        """
-        return RemovableHandle(self._optimizer_step_pre_hooks, hook)
-
-    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` after each ``step``; returns a handle with ``remove()``."""
-        return RemovableHandle(self._optimizer_step_post_hooks, hook)
-
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer)`` before the state is read; ``prepend`` runs it before those registered so far."""
-        return _registered(self._optimizer_state_dict_pre_hooks, hook, prepend)
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` after; what it returns, unless ``None``, replaces the state."""
-        return _registered(self._optimizer_state_dict_post_hooks, hook, prepend)
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` before it is loaded; what it returns, unless ``None``, is loaded instead."""
-        return _registered(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer)`` after a state has been loaded."""
-        return _registered(self._optimizer_load_state_dict_post_hooks, hook, prepend)
-
-    def _make_hooks(self) -> None:
-        self._optimizer_step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._optimizer_step_post_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._optimizer_state_dict_pre_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._optimizer_state_dict_post_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._optimizer_load_state_dict_pre_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._optimizer_load_state_dict_post_hooks: OrderedDict[int, Any] = OrderedDict()
-
     # ---- copying, pickling, printing
 
     def __getstate__(self) -> dict[str, Any]:
@@ -310,67 +270,6 @@ class Optimizer:
             lines += [""] * (i > 0) + [f"Parameter Group {i}"]
             lines += [f"    {option}: {group[option]}" for option in sorted(group) if option != "params"]
         return "\n".join([*lines, ")"])
-
-
-def call_closure(closure: Callable[[], Any] | None) -> Any:
-    """What a ``step`` does first: the closure's loss, with gradients recorded even under ``no_grad``."""
-    if closure is None:
-        return None
-    with enable_grad():
-        return closure()
-
-
-def refuse_options(name: str, group: Mapping[str, Any]) -> None:
-    """Raise for options of torch's that would change what a step is, rather than how fast it runs, and contradictions."""
-    if group.get("fused") and group.get("differentiable"):
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if group.get("foreach") and group.get("fused"):
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    for option, remedy in (
-        ("differentiable", "steps cannot be differentiated through; compute the update with tensor operations"),
-        ("capturable", "there is no graph to capture a step in; leave it out"),
-    ):
-        if group.get(option):
-            raise NotImplementedError(f"{name}({option}=True) is not supported: {remedy}")
-
-
-def scalar(value: float) -> Tensor:
-    """A number as a 0-d tensor, in float32 unless the default is float64: so files are torch's."""
-    return Tensor(np.array(value, np.float64 if get_default_dtype() == float64 else np.float32))
-
-
-def as_number(value: float | Tensor) -> float:
-    """An option that may be a tensor of one element, as a Python number."""
-    return value.item() if isinstance(value, Tensor) else value
-
-
-def check_not_negative(what: str, value: float | Tensor) -> None:
-    """Raise torch's ``ValueError("Invalid learning rate: -1")`` and the like for a negative value or NaN."""
-    if isinstance(value, Tensor) and value.numel() != 1:
-        raise ValueError(
-            f"Tensor {'lr' if what == 'learning rate' else what} must be 1-element, got {tuple(value.shape)}"
-        )
-    if not as_number(value) >= 0:
-        raise ValueError(f"Invalid {what}: {value}")
-
-
-def check_betas(betas: Iterable[float | Tensor]) -> None:
-    """Raise for a beta outside [0, 1)."""
-    for i, beta in enumerate(betas):
-        if not 0.0 <= as_number(beta) < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-
-
-def check_state(parameter: Tensor, state: Mapping[str, Any], *names: str) -> None:
-    """Raise where the kept tensors no longer fit the parameter: it was converted or replaced after its first step."""
-    array = parameter._array
-    for name in names:
-        kept = state[name]._array
-        if kept.dtype != array.dtype or kept.shape != array.shape:
-            raise RuntimeError(
-                f"{name} is {kept.dtype} of shape {kept.shape}, but its parameter is {array.dtype} of shape "
-                f"{array.shape}: convert the model before its first step, or make a new optimizer after"
-            )
 
 
 def _refuse_set(params: object) -> None:
@@ -393,53 +292,3 @@ def _copied(parameter: Tensor, name: Any, value: Any) -> Any:
     array = np.empty_like(parameter._array if value.shape == parameter.shape else value._array, dtype)
     array[...] = value._array
     return Tensor(array)
-
-
-def _registered(hooks: OrderedDict[int, Any], hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
-    handle = RemovableHandle(hooks, hook)
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
-
-
-_global_step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
-_global_step_post_hooks: OrderedDict[int, Any] = OrderedDict()
-
-
-def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer; returns a handle with ``remove()``."""
-    return RemovableHandle(_global_step_pre_hooks, hook)
-
-
-def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer; returns a handle with ``remove()``."""
-    return RemovableHandle(_global_step_post_hooks, hook)
-
-
-def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """``step`` with the hooks around it, which notes that it was called."""
-
-    @functools.wraps(step)
-    def stepping(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        self._opt_called = True
-        if self._stepping:
-            return step(self, *args, **kwargs)
-        given: tuple[Any, ...] = (self, *args)  # what hooks get, as in torch
-        for before in (*_global_step_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
-            result = before(self, given, kwargs)
-            if result is not None:
-                if not (isinstance(result, tuple) and len(result) == 2):
-                    raise RuntimeError(
-                        f"{before} must return None or a tuple of (new_args, new_kwargs), but got {result}."
-                    )
-                given, kwargs = result
-        self._stepping = True
-        try:
-            out = step(*given, **kwargs)
-        finally:
-            self._stepping = False
-        for after in (*self._optimizer_step_post_hooks.values(), *_global_step_post_hooks.values()):
-            after(self, given, kwargs)
-        return out
-
-    return stepping

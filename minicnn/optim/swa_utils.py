@@ -18,7 +18,8 @@ from minicnn.nn.batchnorm import _BatchNorm
 from minicnn.nn.module import Module
 from minicnn.ops import tensor
 from minicnn.optim.lr_scheduler.scheduler import LRScheduler, Rate, checked, per_group
-from minicnn.optim.optimizer import Optimizer, as_number
+from minicnn.optim.optimizer import Optimizer
+from minicnn.optim.options import as_number
 
 __all__ = [
     "SWALR",

@@ -7,7 +7,6 @@ left counts. ``remove`` makes it permanent. Names and state dicts are torch's.
 
 from __future__ import annotations
 
-import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
@@ -16,11 +15,11 @@ import numpy as np
 
 from minicnn.autograd import Tensor
 from minicnn.nn.module import Module
+from minicnn.nn.utils.prune_masks import Amount, check_amount, checked_dim, others, without_least, without_slices
 from minicnn.ops import ones_like
 from minicnn.random import default_generator
 
 AnyModule = TypeVar("AnyModule", bound=Module)
-Amount = int | float
 
 
 class BasePruningMethod(ABC):
@@ -148,7 +147,7 @@ class PruningContainer(BasePruningMethod):
             where = mask == 1
         elif method.PRUNING_TYPE == "structured":
             dim = method.dim % t.ndim  # type: ignore[attr-defined]
-            left = mask.sum(axis=_others(t.ndim, dim)) != 0
+            left = mask.sum(axis=others(t.ndim, dim)) != 0
             where = (slice(None),) * dim + (left,)
         elif method.PRUNING_TYPE == "global":
             where = ...
@@ -172,7 +171,7 @@ class _ByAmount(BasePruningMethod):
     """The methods that take away the least of something."""
 
     def __init__(self, amount: Amount) -> None:
-        _check_amount(amount)
+        check_amount(amount)
         self.amount = amount
 
 
@@ -182,7 +181,7 @@ class RandomUnstructured(_ByAmount):
     PRUNING_TYPE = "unstructured"
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        return _without_least(default_mask, default_generator.uniform(t.shape), self.amount)
+        return without_least(default_mask, default_generator.uniform(t.shape), self.amount)
 
 
 class L1Unstructured(_ByAmount):
@@ -191,7 +190,7 @@ class L1Unstructured(_ByAmount):
     PRUNING_TYPE = "unstructured"
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        return _without_least(default_mask, np.abs(t._array), self.amount)
+        return without_least(default_mask, np.abs(t._array), self.amount)
 
 
 class RandomStructured(_ByAmount):
@@ -204,8 +203,8 @@ class RandomStructured(_ByAmount):
         self.dim = dim
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        dim = _checked_dim(t, self.dim)
-        return _without_slices(default_mask, default_generator.uniform((t.shape[dim],)), self.amount, dim)
+        dim = checked_dim(t, self.dim)
+        return without_slices(default_mask, default_generator.uniform((t.shape[dim],)), self.amount, dim)
 
 
 class LnStructured(_ByAmount):
@@ -219,12 +218,12 @@ class LnStructured(_ByAmount):
         self.dim = dim
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        dim = _checked_dim(t, self.dim)
+        dim = checked_dim(t, self.dim)
         slices = np.moveaxis(t._array, dim, 0).reshape(t.shape[dim], -1)
         order = 2.0 if self.n == "fro" else self.n
         if isinstance(order, str):
             raise NotImplementedError(f"n={self.n!r}: expected a number, infinity, or 'fro'")
-        return _without_slices(default_mask, np.linalg.norm(slices, order, axis=1), self.amount, dim)
+        return without_slices(default_mask, np.linalg.norm(slices, order, axis=1), self.amount, dim)
 
 
 class CustomFromMask(BasePruningMethod):
@@ -382,50 +381,3 @@ def _hook_of(module: Module, name: str) -> tuple[int, BasePruningMethod] | None:
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             return key, hook
     return None
-
-
-def _check_amount(amount: Amount) -> None:
-    if not isinstance(amount, numbers.Real):
-        raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-    if amount < 0 or (not isinstance(amount, numbers.Integral) and amount > 1):
-        raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
-
-
-def _number(amount: Amount, size: int) -> int:
-    """How many of ``size``: the amount itself, or, as a float, its share."""
-    if not isinstance(amount, numbers.Integral):
-        return round(amount * size)
-    if amount > size:
-        raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={size}")
-    return int(amount)
-
-
-def _checked_dim(t: Tensor, dim: int) -> int:
-    if t.ndim <= 1:
-        raise ValueError(
-            "Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
-            f"{tuple(t.shape)} with {t.ndim} dims"
-        )
-    if not -t.ndim <= dim < t.ndim:
-        raise IndexError(f"Invalid index {dim} for tensor of size {tuple(t.shape)}")
-    return dim % t.ndim
-
-
-def _others(ndim: int, dim: int) -> tuple[int, ...]:
-    return tuple(i for i in range(ndim) if i != dim)
-
-
-def _without_least(default_mask: Tensor, importance: np.ndarray, amount: Amount) -> Tensor:
-    """The mask with zeros where the importance is least."""
-    least = np.argsort(importance.reshape(-1), kind="stable")[: _number(amount, importance.size)]
-    mask = default_mask._array.copy(order="C")
-    mask.reshape(-1)[least] = 0
-    return Tensor(mask)
-
-
-def _without_slices(default_mask: Tensor, importance: np.ndarray, amount: Amount, dim: int) -> Tensor:
-    """The mask with zeros in the slices along ``dim`` of the least importance."""
-    mask = default_mask._array.copy()
-    least = np.argsort(importance, kind="stable")[: _number(amount, importance.size)]
-    mask[(slice(None),) * dim + (least,)] = 0
-    return Tensor(mask)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import SupportsFloat
 
 from minicnn.optim.lr_scheduler.scheduler import LRScheduler, Rate, checked, set_rates, warn_of_epoch
-from minicnn.optim.optimizer import Optimizer, as_number
+from minicnn.optim.optimizer import Optimizer
+from minicnn.optim.options import as_number
 
 
 class ReduceLROnPlateau(LRScheduler):

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicnn.autograd import Tensor, no_grad
-from minicnn.optim.optimizer import Optimizer, as_number
+from minicnn.optim.optimizer import Optimizer
+from minicnn.optim.options import as_number
 
 Rate = float | Tensor
 
