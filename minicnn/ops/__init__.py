@@ -28,6 +28,8 @@ norm.py             batch normalisation
 activation.py       ReLU and other activations made of straight pieces; activation_smooth.py, the curved ones
 softmax.py          softmax, log_softmax
 dropout.py          dropout
+attention.py        scaled dot-product attention; multi_head_attention.py, with its projections
+recurrent.py        RNN, LSTM, GRU: a layer over all steps
 loss.py             cross entropy, mean squared error
 from_data.py        tensor(data), from_numpy, ...
 creation.py         zeros, arange, ...

@@ -102,9 +102,30 @@ def test_compiled_is_the_reference(case, threads, block):
 def test_large(causal, masked):
     rng = np.random.default_rng(1)
     q, k, v = (rng.standard_normal((2, 3, n, w)).astype(np.float32) for n, w in ((301, 40), (420, 40), (420, 33)))
-    mask = np.where(rng.random((2, 1, 1, 420)) < 0.2, -np.inf, 0).astype(np.float32) if masked else None
+    mask = None
+    if masked:  # with queries that see nothing, in the part of either thread
+        mask = np.where(rng.random((2, 1, 301, 420)) < 0.2, -np.inf, 0).astype(np.float32)
+        mask[:, :, 7] = -np.inf
     # Sums of 400 float32 products.
     check_against_reference((q, k, v, mask, 40**-0.5, causal), rng, 2, 2e-4)
+
+
+def test_reference_gradients_by_differences():
+    rng = np.random.default_rng(2)
+    q, k, v = (rng.standard_normal((1, 1, *shape)) for shape in ((3, 2), (4, 2), (4, 3)))
+    options = None, 0.7, True
+    out, log_sum = reference.attention_forward(q, k, v, *options)
+    u = rng.standard_normal(out.shape)
+    grads = reference.attention_backward(u, q, k, v, *options, out, log_sum)
+    for number, (x, grad) in enumerate(zip((q, k, v), grads, strict=True)):
+        for where in np.ndindex(x.shape):
+            values = []
+            for step in (1e-6, -1e-6):
+                moved = [q, k, v]
+                moved[number] = x.copy()
+                moved[number][where] += step
+                values.append((u * reference.attention_forward(*moved, *options)[0]).sum())
+            assert grad[where] == pytest.approx((values[0] - values[1]) / 2e-6, abs=1e-7)
 
 
 @pytest.mark.parametrize("backend", [reference, cpu], ids=["reference", "cpu"])

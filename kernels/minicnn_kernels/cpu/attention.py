@@ -48,6 +48,7 @@ def attention_forward(
     out = workspace.empty((*q.shape[:2], value_width), q.dtype)
     log_sum = np.empty(q.shape[:2], q.dtype)
 
+    @np.errstate(divide="ignore", invalid="ignore")  # here, because each thread has a state of its own
     def run(start: int, stop: int) -> None:
         packed_k, packed_v = _Packed(k, transposed=True), _Packed(v)
         scratch = _Scratch(blocks, q.dtype)
@@ -65,8 +66,7 @@ def attention_forward(
             _product(scores, scores, packed_v.of(first, last, 0, seen), out, first, top)
 
     flops = 2 * q.shape[0] * q.shape[1] * k.shape[1] * (q.shape[2] + value_width)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parallel_for(run, len(blocks), grain=max(1, GRAIN_FLOPS * len(blocks) // max(1, flops)))
+    parallel_for(run, len(blocks), grain=max(1, GRAIN_FLOPS * len(blocks) // max(1, flops)))
     return out.reshape(*shape, value_width), log_sum.reshape(shape)
 
 
@@ -83,6 +83,7 @@ def attention_backward(
     queries, keys = q.shape[1], k.shape[1]
     grad_q, grad_k, grad_v = (workspace.zeros(x.shape, x.dtype) for x in (q, k, v))
 
+    @np.errstate(invalid="ignore")
     def run(start: int, stop: int) -> None:
         packed_k, packed_v = _Packed(k, transposed=True), _Packed(v, transposed=True)
         rows_k, rows_q, rows_grad = _Packed(k), _Packed(q), _Packed(grad_out)
@@ -99,21 +100,12 @@ def attention_backward(
             grad_scores *= weights
             grad_scores *= q.dtype.type(scale)
             _product(grad_scores, grad_scores, rows_k.of(first, last, 0, seen), grad_q, first, top)
-            _product(
-                weights, weights.swapaxes(1, 2), rows_grad.of(first, last, top, bottom), grad_v, first, accumulate=1
-            )
-            _product(
-                grad_scores,
-                grad_scores.swapaxes(1, 2),
-                rows_q.of(first, last, top, bottom),
-                grad_k,
-                first,
-                accumulate=1,
-            )
+            rows = first, last, top, bottom
+            _product(weights, weights.swapaxes(1, 2), rows_grad.of(*rows), grad_v, first, accumulate=1)
+            _product(grad_scores, grad_scores.swapaxes(1, 2), rows_q.of(*rows), grad_k, first, accumulate=1)
 
     flops = 2 * q.shape[0] * queries * keys * (3 * q.shape[2] + 2 * v.shape[2])
-    with np.errstate(invalid="ignore"):
-        parallel_for(run, len(groups), grain=max(1, GRAIN_FLOPS * len(groups) // max(1, flops)))
+    parallel_for(run, len(groups), grain=max(1, GRAIN_FLOPS * len(groups) // max(1, flops)))
     return grad_q.reshape(shapes[0]), grad_k.reshape(shapes[1]), grad_v.reshape(shapes[2])
 
 
