@@ -1,14 +1,18 @@
 """Sorted along a dimension: ``sort``, ``topk``, ``kthvalue``, ``median``, ``mode``, ``unique`` and their kin.
 
 NaN is larger than everything, as in torch. Of equal elements the one that comes first in the tensor comes first in the
-result, in descending order too (torch promises that for ``stable=True`` only). The gradient goes to what was taken.
+result, in descending order too (torch promises that for ``stable=True`` only). ``topk`` and ``kthvalue`` select
+without sorting all, and take those of equal elements that PyTorch takes. The gradient goes to what was taken.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+
+from minicnn_kernels import backend_of
 
 from ..autograd import Tensor
 from .indexing import TakeAlong
@@ -23,6 +27,18 @@ def _order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     # Sorted backwards and read backwards: descending, with equal elements in their order, NaN first.
     backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
     return x.shape[axis] - 1 - np.flip(backwards, axis)
+
+
+def _rows_along(x: np.ndarray, axis: int) -> np.ndarray:
+    """The array as rows along an axis, floating point or int64: (..., n, ...) -> (rows, n)."""
+    rows = np.moveaxis(x, axis, -1).reshape(math.prod(x.shape[:axis] + x.shape[axis + 1 :]), x.shape[axis])
+    return rows if x.dtype.kind == "f" else rows.astype(np.int64, copy=False)
+
+
+def _back_along(places: np.ndarray, shape: tuple[int, ...], axis: int) -> np.ndarray:
+    """Places found in each row, (rows, k) or (rows,), along the axis of an array of that shape: (..., k, ...)."""
+    lead = shape[:axis] + shape[axis + 1 :]
+    return np.moveaxis(places.reshape(*lead, places.shape[1] if places.ndim > 1 else 1), -1, axis)
 
 
 def _taken(input: Tensor, order: np.ndarray, axis: int) -> ValuesAndIndices:
@@ -80,8 +96,11 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     k = int(k)
     if not 0 <= k <= x.shape[axis]:
         raise ValueError(f"k: expected 0 to {x.shape[axis]}, the size along dim {dim}, got {k}")
-    order = _order(x._array, axis, largest)
-    values, indices = _taken(x, order[(slice(None),) * axis + (slice(k),)], axis)
+    if x._array.dtype == bool:
+        raise TypeError("input: topk is not defined on bool tensors")
+    rows = _rows_along(x._array, axis)
+    order = backend_of(rows).topk_forward(rows, k, bool(largest), bool(sorted))
+    values, indices = _taken(x, _back_along(order, x.shape, axis), axis)
     if input.ndim == 0 and k == 1:
         return ValuesAndIndices(reshape(values, ()), reshape(indices, ()))
     return ValuesAndIndices(values, indices)
@@ -109,8 +128,11 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     x, axis = _along(input, dim)
     if not 1 <= k <= x.shape[axis]:
         raise ValueError(f"k: expected 1 to {x.shape[axis]}, the size along dim {dim}, got {k}")
-    order = np.take(_order(x._array, axis, False), [k - 1], axis)
-    return _one(x, order, axis, keepdim, input.ndim == 0)
+    if x._array.dtype == bool:
+        raise TypeError("input: kthvalue is not defined on bool tensors")
+    rows = _rows_along(x._array, axis)
+    order = backend_of(rows).kthvalue_forward(rows, k)
+    return _one(x, _back_along(order, x.shape, axis), axis, keepdim, input.ndim == 0)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:

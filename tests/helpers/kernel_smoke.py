@@ -191,6 +191,15 @@ def check_ctc(rng: np.random.Generator, dtype: Any) -> None:
     compare("ctc_loss_backward", grad, log_probs, targets, *lengths, losses, alphas, 0, terms=1000)
 
 
+def check_selection(rng: np.random.Generator, dtype: Any) -> None:
+    x = rng.permutation(200).reshape(4, 50).astype(dtype)  # no ties: of those each back end takes its own
+    for largest in (True, False):
+        compare("topk_forward", x, 30, largest, True)
+    compare("kthvalue_forward", x, 20)
+    batch = rng.standard_normal((6, 5, 3)).astype(dtype)
+    compare("matmul", batch, batch.swapaxes(1, 2), terms=3)
+
+
 def check_all() -> None:
     for dtype in DTYPES:
         rng = np.random.default_rng(0)
@@ -201,6 +210,7 @@ def check_all() -> None:
         check_activations(rng, dtype)
         check_other_norms(rng, dtype)
         check_ctc(rng, dtype)
+        check_selection(rng, dtype)
         for c in (5, 33):
             check_batch_norm(rng, dtype, c)
         for c, size in ((5, (7, 6)), (33, (5,)), (70, (4, 5, 3))):

@@ -149,7 +149,9 @@ def convert(value: Any, memo: dict[int, Any]) -> Any:
             base = np.lib.stride_tricks.as_strided(array, array.shape, array.strides)
             copy = array.copy(order="K") if all(s > 0 for s in base.strides) else array.copy()
             length = value.untyped_storage().nbytes() // value.element_size()
-            if length != value.numel():  # a part of a larger block of memory, of which as_strided sees all
+            if (
+                value.numel() and length != value.numel()
+            ):  # a part of a larger block of memory, of which as_strided sees all
                 memory = value.detach().as_strided((length,), (1,), 0).numpy().copy()
                 copy = np.ndarray(
                     array.shape, array.dtype, memory, value.storage_offset() * array.itemsize, array.strides
@@ -240,7 +242,7 @@ def tensors_of(value: Any, kind: type) -> list[Any]:
 def flat(value: Any) -> list[Any]:
     return (
         [x for v in value for x in flat(v)]
-        if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size)
+        if isinstance(value, (list, tuple)) and not isinstance(value, (torch.Size, mc.Size))
         else [value]
     )
 

@@ -77,6 +77,20 @@ def test_batches_broadcast(a_shape, b_shape):
     assert_close(cpu.matmul(a, b), np.matmul(a, b), 4)
 
 
+@given(
+    st.sampled_from([((2,), (2,)), ((7,), (1,)), ((), (5,)), ((2, 3), (3,)), ((2, 1), (1, 4)), ((1,), (6,))]),
+    st.integers(1, 30), st.integers(1, 40), st.integers(1, 40), st.sampled_from(DTYPES),
+    st.sampled_from(ORDERS), st.sampled_from(ORDERS), st.integers(1, 3), st.integers(0, 2**32),
+)  # fmt: skip
+def test_batches_of_small_matrices(leads, m, k, n, dtype, a_order, b_order, threads, seed):
+    """These go through one compiled loop instead of a call for each."""
+    rng = np.random.default_rng(seed)
+    a, b = matrix(rng, (*leads[0], m, k), dtype, a_order), matrix(rng, (*leads[1], k, n), dtype, b_order)
+    with num_threads(threads):
+        out = cpu.matmul(a, b)
+    assert_close(out, (a.astype(np.float64) @ b.astype(np.float64)).astype(dtype), k)
+
+
 @pytest.mark.parametrize("shape", [(1, 5, 3), (2, 40, 3), (20, 30, 40)])
 def test_nan_and_infinity_propagate(shape):
     m, k, n = shape

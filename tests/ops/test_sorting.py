@@ -69,6 +69,19 @@ def test_ties_and_nan(x, data):
             np.testing.assert_array_equal(np.take_along_axis(x, indices.numpy(), dim), values.numpy())
 
 
+@given(data=st.data())
+def test_selection_takes_those_of_equal_elements_that_torch_takes(data):
+    n = data.draw(st.integers(1, 400))
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    x = rng.integers(0, data.draw(st.integers(1, 30)), (3, n)).astype(
+        data.draw(st.sampled_from([np.int64, np.float32]))
+    )
+    k = data.draw(st.integers(1, n) | st.integers(1, min(n, 5)))
+    largest, in_order = data.draw(st.booleans()), data.draw(st.booleans())
+    compare(lambda m, x: m.topk(x, k, 1, largest, in_order), x)
+    compare(lambda m, x: m.kthvalue(x, k, 1), x)
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, bool])
 def test_whole_numbers_and_bools(dtype):
     x = (X % 7).astype(dtype)
@@ -166,6 +179,8 @@ def test_one_hot_and_isin():
 ERRORS = {
     "sort: dim": (lambda m, x: x.sort(3), "dim"),
     "topk: k": (lambda m, x: x.topk(6), "k: expected 0 to 5, the size along dim -1, got 6"),
+    "topk: bool": (lambda m, x: (x > 9).topk(2), "topk is not defined on bool"),
+    "kthvalue: bool": (lambda m, x: (x > 9).kthvalue(2), "kthvalue is not defined on bool"),
     "kthvalue: 0": (lambda m, x: x.kthvalue(0), "k: expected 1 to 5"),
     "kthvalue: 6": (lambda m, x: x.kthvalue(6), "k: expected 1 to 5"),
     "median: nothing": (lambda m, x: x[:, :0].median(1), "median along a dimension of size 0"),

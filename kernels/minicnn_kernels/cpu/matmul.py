@@ -1,5 +1,6 @@
 """Matrix product: ``gemm.py`` for large operands, plain loops for a handful of rows, shared out among the threads."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from .. import workspace
 from ..threads import get_num_threads, parallel_for
 from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
-from .jit import jit
+from .jit import ZERO, jit
 from .layout import contiguous, transpose_into
 from .microkernel import tile_columns
 
@@ -27,12 +28,42 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         rows = a.reshape(-1, a.shape[-1]) if a.size else np.empty((int(np.prod(a.shape[:-1])), a.shape[-1]), a.dtype)
         return matmul(rows, b).reshape(*a.shape[:-1], b.shape[1])
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    if 0 < 2 * m * k * n < GRAIN_FLOPS and math.prod(batch) > 1:
+        return _small_products(a, b, batch)
     a_all = np.broadcast_to(a, (*batch, *a.shape[-2:]))
     b_all = np.broadcast_to(b, (*batch, *b.shape[-2:]))
     out = workspace.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     for index in np.ndindex(batch):
         _matmul_2d(a_all[index], b_all[index], out[index])
     return out
+
+
+def _small_products(a: np.ndarray, b: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
+    """(..., m, k) @ (..., k, n) -> (*batch, m, n), of matrices so small that a call for each would outlast its work."""
+    count, (m, k), n = math.prod(batch), a.shape[-2:], b.shape[-1]
+    out = workspace.empty((*batch, m, n), a.dtype)
+    a_flat, a_step, a_row, a_col = _flat_batch(a, batch)
+    b_flat, b_step, b_row, b_col = _flat_batch(b, batch)
+    layout = (a_step, a_row, a_col, b_step, b_row, b_col)
+    arguments = m, n, k, a_flat, b_flat, layout, tile_columns(a.dtype), out.reshape(-1)
+    parallel_for(_products, count, *arguments, grain=max(1, GRAIN_FLOPS // (2 * m * k * n)))
+    return out
+
+
+def _flat_batch(matrices: np.ndarray, batch: tuple[int, ...]) -> tuple[np.ndarray, int, int, int]:
+    """(..., m, n), row-major or each transposed -> its memory, and the steps to the next matrix, row and column.
+
+    A matrix that all products share has a step of 0.
+    """
+    m, n = matrices.shape[-2:]
+    if matrices.ndim > 2 and matrices.shape[:-2] != batch and math.prod(matrices.shape[:-2]) > 1:
+        matrices = np.broadcast_to(matrices, (*batch, m, n))
+    shared = math.prod(matrices.shape[:-2]) == 1
+    swapped = np.swapaxes(matrices, -1, -2)
+    if swapped.flags.carray and not matrices.flags.carray:
+        return swapped.reshape(-1), 0 if shared else m * n, 1, m
+    return contiguous(matrices).reshape(-1), 0 if shared else m * n, n, 1
 
 
 def _matmul_2d(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
@@ -140,6 +171,23 @@ def _flat(matrix: np.ndarray) -> tuple[np.ndarray, int, int]:
     if matrix.T.flags.carray and not matrix.flags.carray:
         return matrix.T.reshape(-1), 1, matrix.shape[0]
     return contiguous(matrix).reshape(-1), matrix.shape[1], 1
+
+
+@jit
+def _products(start, stop, m, n, k, a, b, layout, columns, out):
+    """Each product by itself: b packed, then multiplied. The panels stay in the cache."""
+    a_step, a_row, a_col, b_step, b_row, b_col = layout
+    panels = (n + columns - 1) // columns
+    packed = np.empty(panels * k * columns, a.dtype)
+    scratch = np.empty(ROWS * columns, a.dtype)
+    for i in range(start, stop):
+        if i == start or b_step > 0:
+            if b_col == 1:
+                pack_rows(ZERO, panels, b, i * b_step, b_row, k, n, columns, packed)
+            else:
+                pack_columns(ZERO, panels, b, i * b_step, b_col, k, n, columns, packed)
+        at, to = i * a_step, i * m * n
+        multiply(ONE_PRODUCT, m, n, k, a, at, a_row, a_col, packed, ZERO, out, to, n, columns, ZERO, scratch)
 
 
 @jit

@@ -41,6 +41,7 @@ from .random import philox_words
 from .resample import resample
 from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
 from .sample import sample_backward_input, sample_backward_weights, sample_forward
+from .selection import kthvalue_forward, topk_forward
 from .special import (
     digamma_forward,
     erf_forward,
@@ -90,6 +91,7 @@ __all__ = [
     "group_norm_backward",
     "group_norm_forward",
     "im2col",
+    "kthvalue_forward",
     "layer_norm_backward",
     "layer_norm_forward",
     "lgamma_forward",
@@ -113,5 +115,6 @@ __all__ = [
     "sample_backward_weights",
     "sample_forward",
     "sgd_update",
+    "topk_forward",
     "trigamma_forward",
 ]
