@@ -278,7 +278,7 @@ def check_batch_norm(x_shape: Shape, parameters: dict[str, Shape | None], traini
     Raises
     ------
     ValueError
-        If x has no channel axis, a parameter is not of shape (c,), or training sees fewer than two values a channel.
+        If x has no channel axis, a parameter is not of shape (c,), or training sees one value a channel.
     """
     if len(x_shape) < 2:
         raise ValueError(f"x must have shape (n, c) or (n, c, *spatial), got {_text(x_shape)}")
@@ -290,7 +290,7 @@ def check_batch_norm(x_shape: Shape, parameters: dict[str, Shape | None], traini
                 f"make the layer with num_features={c}"
             )
     values = x_shape[0] * math.prod(x_shape[2:])
-    if training and values < 2:
+    if training and values == 1:
         raise ValueError(
             f"batch norm in training needs more than one value a channel, got {values} with x of shape "
             f"{_text(x_shape)}: use a larger batch, drop the last incomplete one (drop_last=True), or call eval()"

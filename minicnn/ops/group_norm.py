@@ -14,7 +14,7 @@ import math
 from minicnn_kernels import backend_of
 
 from ..autograd import Op, Tensor
-from .norm import batch_norm
+from .norm import affine, batch_norm
 from .padding import pad
 from .promotion import require_same_dtype
 
@@ -66,7 +66,7 @@ def group_norm(
     if n and c and n * c // num_groups * math.prod(input.shape[2:]) == 1:
         raise ValueError(f"input: group_norm needs more than one value, got shape {tuple(input.shape)}")
     if not input.numel():
-        return _affine(input, weight, bias)
+        return affine(input, weight, bias)
     return GroupNorm.apply(input, weight, bias, groups=int(num_groups), eps=float(eps))
 
 
@@ -113,7 +113,7 @@ def instance_norm(
     if m == 1:
         raise ValueError(f"input: instance_norm needs more than one value a channel, got shape {tuple(input.shape)}")
     if not input.numel():
-        return _affine(input, weight, bias)
+        return affine(input, weight, bias)
 
     def track(mean, var):  # (n, c) -> the running (c,)
         for running, new in ((running_mean, mean), (running_var, var * (m / (m - 1)))):
@@ -163,10 +163,3 @@ def _check_parameters(what: str, c: int, **parameters: Tensor | None) -> None:
             raise ValueError(
                 f"{name}: {what} needs one number for each of the {c} channels, got {tuple(parameter.shape)}"
             )
-
-
-def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """What is left of a normalisation where there is nothing to average: the parameters' gradients are zeros."""
-    by_channel = (-1, *(1,) * (x.ndim - 2))
-    x = x.clone() if weight is None else x * weight.reshape(by_channel)
-    return x if bias is None else x + bias.reshape(by_channel)

@@ -122,7 +122,7 @@ def batch_norm(
 
     Raises
     ------
-    ValueError : parameters that are not (c,), fewer than two values a channel in training, missing running statistics in
+    ValueError : parameters that are not (c,), one value a channel in training, missing running statistics in
         evaluation. TypeError : tensors of different types.
     """
     require_same_dtype(
@@ -133,6 +133,8 @@ def batch_norm(
     shapes = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     parameters = {name: None if t is None else tuple(t.shape) for name, t in shapes.items()}
     geometry.check_batch_norm(tuple(input.shape), parameters, training)
+    if training and not input.numel():  # no statistics, and the running ones stay; the parameters' gradients are zeros
+        return affine(input, weight, bias)
     if training:
         statistics = {"running_mean": running_mean, "running_var": running_var}
         return BatchNormTrain.apply(input, weight, bias, eps=eps, momentum=momentum, **statistics)
@@ -141,3 +143,10 @@ def batch_norm(
             "running_mean: evaluation needs running_mean and running_var; pass training=True to do without"
         )
     return BatchNormEval.apply(input, weight, bias, eps=eps, running_mean=running_mean, running_var=running_var)
+
+
+def affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """What is left of a normalisation where there is nothing to average: the parameters' gradients are zeros."""
+    by_channel = (-1, *(1,) * (x.ndim - 2))
+    x = x.clone() if weight is None else x * weight.reshape(by_channel)
+    return x if bias is None else x + bias.reshape(by_channel)

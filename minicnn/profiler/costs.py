@@ -21,15 +21,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import Op, Tensor
-from ..ops.activation import ReLU
+from ..ops.activation import Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, ReLU
+from ..ops.activation_smooth import GELU, GELUTanh, SiLU
 from ..ops.conv import Conv1d, Conv2d, Conv3d
 from ..ops.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..ops.dropout import Dropout
 from ..ops.elementwise import Add, Div, Exp, Log, Maximum, Minimum, Mul, Neg, Sigmoid, Sqrt, Sub, Tanh
 from ..ops.fold import Fold, Unfold
 from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, LinearReLUDropout, ReLUDropout
+from ..ops.group_norm import GroupNorm
 from ..ops.indexing import GetItem
 from ..ops.joining import Cat, Split, Unbind
+from ..ops.layer_norm import LayerNorm
 from ..ops.matmul import Linear, MatMul
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.padding import Pad, PadFromInput
@@ -236,6 +239,8 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     LinearReLUDropout: _then(_LINEAR, 2, 2),
     MatMul: _product(lambda c: c.args[0].shape[-1]),
     BatchNormTrain: _NORM,
+    GroupNorm: _NORM,
+    LayerNorm: _NORM,
     BatchNormEval: _each(2, 6),  # x scale + shift; sum g, x_hat, sum g x_hat, g scale
     BatchNormReLU: _then(_NORM, 1, 1),
     BatchNormAddReLU: _then(_NORM, 2, 1),
@@ -249,6 +254,13 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     Pad: _NOTHING,
     PadFromInput: _NOTHING,
     ReLU: _each(1, 1),
+    LeakyReLU: _each(2, 2),
+    Hardtanh: _each(2, 3),
+    Hardsigmoid: _each(4, 3),  # min(max(x + 3, 0), 6) / 6
+    Hardswish: _each(5, 5),
+    SiLU: _each(4, 9),  # x / (1 + exp(-x)); g s (1 + x (1 - s))
+    GELU: _each(2, 8),  # x Phi(x); g (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi))
+    GELUTanh: _each(9, 16),
     Softmax: _each(5, 4),  # max, -, exp, sum, /; y (g - sum y g)
     LogSoftmax: _each(5, 4),  # max, -, exp, sum, -; g - e^y sum g
     Dropout: _each(1, 1),  # the random numbers are not counted

@@ -21,20 +21,29 @@ from ..autograd import Tensor, no_grad
 from ..dtypes import DType
 from ..models import SMALL, get_model
 from ..nn import (
+    GELU,
     AvgPool2d,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
+    Hardsigmoid,
+    Hardswish,
     Identity,
+    LayerNorm,
+    LeakyReLU,
     Linear,
     LogSoftmax,
     MaxPool2d,
     Module,
     ReLU,
+    ReLU6,
+    RMSNorm,
     Sequential,
     Sigmoid,
+    SiLU,
     Softmax,
     Tanh,
 )
@@ -234,6 +243,11 @@ def _layer_jobs(dtype: DType) -> Iterator[Job]:
         "depthwise convolutions": ((16, 9, 9), [Conv2d(16, 16, 3, groups=16), Conv2d(16, 16, 3, 2, groups=16)]),
         "pooling": ((4, 13, 13), [MaxPool2d(3, 2, 1), AvgPool2d(3, 2, 1), BatchNorm2d(4), ReLU(), MaxPool2d(3, 2)]),
         "residual blocks": ((16, 9, 9), [_Residual(BatchNorm2d(16)), _Residual(Identity())]),
+        "activations": (
+            (8, 9, 9),
+            [SiLU(), GELU(), GELU("tanh"), Hardswish(), Hardsigmoid(), ReLU6(), LeakyReLU()],
+        ),
+        "normalisation": ((8, 9, 9), [GroupNorm(2, 8), LayerNorm(9), RMSNorm(9)]),
         "layers on vectors": (
             (40,),
             [
@@ -274,6 +288,8 @@ def _the_rest(dtype: DType) -> None:
     loss = F.mse_loss(y, mc.zeros_like(y)) + F.nll_loss(F.log_softmax(y, dim=1), mc.zeros(9, dtype=mc.int64))
     loss.backward()
     x.detach()[:1] @ y.detach()  # one row has a loop of its own
+    sequence = F.log_softmax(_noise(6, dtype, (1, 4)), dim=2).requires_grad_()
+    F.ctc_loss(sequence, mc.tensor([[1, 2]]), mc.tensor([6]), mc.tensor([2])).backward()
     image = _noise(2, dtype, (3, 8, 8)).requires_grad_()
     F.fold(F.unfold(image, 3), 8, 3).sum().backward()
     parameter = mc.nn.Parameter(mc.zeros(4, dtype=dtype))

@@ -109,6 +109,16 @@ def test_evaluation_of_an_empty_batch():
     compare(lambda m, x: m.nn.functional.batch_norm(x, m.zeros(3).double(), m.ones(3).double()), np.zeros((0, 3, 2, 2)))
 
 
+def test_training_with_an_empty_batch():
+    """As in torch: empty, gradients of zero, and the running statistics stay."""
+
+    def function(m, x, w, b):
+        mean, var = m.zeros(3).double(), m.ones(3).double()
+        return m.nn.functional.batch_norm(x, mean, var, w, b, True), mean, var
+
+    compare(function, np.zeros((0, 3, 2, 2)), np.ones(3), np.ones(3))
+
+
 def test_errors():
     x, w, b, mean, var = operands((2, 3, 4, 4), np.float64)
     norm = lambda *args: lambda m, x, *t: m.nn.functional.batch_norm(x, *t, *args)  # noqa: E731
