@@ -85,7 +85,7 @@ def check_the_rest(rng: np.random.Generator, dtype: Any) -> None:
         ("adagrad_update", [state[2]], [2], 0.1, 0.1, 0.1, 1e-8, True),
         ("rmsprop_update", [state[2]], None, None, 0.1, 0.9, 1e-8, 0.1, 0.0, False),
         ("rmsprop_update", [state[2]], [state[3]], None, 0.1, 0.9, 1e-8, 0.1, 0.9, True),
-        ("rmsprop_update", [state[2] + 9], [state[3]], [state[1] * 2], 0.1, 0.9, 1e-8, 0.1, 0.9, False),
+        ("rmsprop_update", [state[2] + 99], [state[3]], [state[1] * 2], 0.1, 0.9, 1e-8, 0.1, 0.9, False),
         ("adadelta_update", [state[2]], [state[3]], 0.1, 0.9, 1e-3, 0.1, False),
         ("adamax_update", [state[2]], [state[3]], [2], 0.1, 0.9, 0.99, 1e-8, 0.1, True),
         ("nadam_update", [state[2]], [state[3]], [2], [0.3], [0.7], 0.1, 0.9, 0.99, 1e-8, 0.1, True, False),

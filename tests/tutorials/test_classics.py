@@ -20,16 +20,6 @@ from tests.tutorials.test_tutorials import under_minicnn
 
 SCRIPTS = sorted((Path(__file__).parent / "classics").glob("*.py"))
 
-# Names that a script uses beyond what is there now.
-NOT_YET: dict[str, str] = {
-    "ngram": "nn.Embedding",
-    "spatial_transformer": "F.affine_grid",
-    "transformer_classifier": "nn.Embedding",
-    "unet": "nn.Upsample",
-    "vae": "nn.Unflatten",
-    "weight_tying": "nn.Embedding",
-}
-
 
 @pytest.fixture(autouse=True)
 def _double_precision():
@@ -57,8 +47,6 @@ def load(name: str, source: str) -> Any:
 @pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 def test_losses_agree(script):
     source = script.read_text(encoding="utf-8")
-    if script.stem in NOT_YET:
-        pytest.skip(f"needs {NOT_YET[script.stem]}")
     theirs = load(f"classic_{script.stem}_torch", source)
     ours = load(f"classic_{script.stem}", under_minicnn(source))
     reference, model = theirs.make_model(), ours.make_model()
