@@ -21,8 +21,8 @@ import numpy as np
 
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
-from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, pack_filters, pack_into, window_of
-from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_rows, tile_scratch
+from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, pack_filters, window_of
+from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .microkernel import tile_columns
@@ -73,16 +73,12 @@ def backward_input(
         grad_x = empty_channels_last(input_shape, grad.dtype)
         _convolve(grad, filters, None, window, groups, grad_x)
         return to_logical(grad_x)
-    # One product a tap: filters[t][o, i] = weight[o, i, t]
-    size = n_panels(c_per_group, grad.dtype) * tile_columns(grad.dtype) * out_per_group
-    filters = np.empty((groups, taps, size), grad.dtype)
-    for group in range(groups):
-        for tap in range(taps):
-            at = group * out_per_group * c_per_group * taps + tap
-            pack_into(weight, at, (1, out_per_group, c_per_group), (0, c_per_group * taps, taps), filters[group, tap])
+    # The patches' gradients as one product: filters[o, (t, i)] = weight[o, i, t]
+    k = taps * c_per_group
+    by_tap = np.ascontiguousarray(weight.reshape(c_out, c_per_group, taps).transpose(0, 2, 1))
+    filters = pack_filters(by_tap, groups, (1, out_per_group, k), (0, k, 1))
     grad_x = workspace.zeros((input_shape[0], *input_shape[2:], input_shape[1]), grad.dtype)
     window = window_of(input_shape, tuple(kernel), stride, padding, dilation)
-    k = taps * c_per_group
     block = min(_block_pixels(k, grad.dtype), math.prod(window[4:7]))
     sizes = (groups, out_per_group, tile_columns(grad.dtype), block)
 
@@ -314,46 +310,33 @@ def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, 
     d, h, w, c, d_out, h_out, w_out, kd, kh, kw, sd, sh, sw, pd, ph, pw, dd, dh, dw = window
     groups, o, columns, block = sizes
     channels = c // groups
-    taps, c_out = kd * kh * kw, groups * o
+    c_out = groups * o
     n_positions = d_out * h_out * w_out
-    k = taps * channels
-    size = filters.size // (groups * taps)
+    k = kd * kh * kw * channels
+    size = filters.size // groups
+    run = kw if dw == 1 and channels == c else 1  # taps that lie side by side
     for image in range(start, stop):
         for first in range(0, n_positions, block):
             n_pixels = min(block, n_positions - first)
             for group in range(groups):
                 grad_at = (image * n_positions + first) * c_out + group * o
-                for tap in range(taps):
-                    packed_at, at = (group * taps + tap) * size, tap * channels
-                    multiply(
-                        ONE_PRODUCT,
-                        n_pixels,
-                        channels,
-                        o,
-                        grad,
-                        grad_at,
-                        c_out,
-                        ONE,
-                        filters,
-                        packed_at,
-                        patches,
-                        at,
-                        k,
-                        columns,
-                        ZERO,
-                        scratch,
-                    )
+                shape, left = (n_pixels, k, o), (grad, grad_at, c_out, ONE)
+                multiply(ONE_PRODUCT, *shape, *left, filters, group * size, patches, ZERO, k, columns, ZERO, scratch)
                 for p in range(n_pixels):
                     oz, oy, ox = (first + p) // (h_out * w_out), (first + p) // w_out % h_out, (first + p) % w_out
                     for line in range(kd * kh):  # rows of taps
                         z = oz * sd - pd + line // kh * dd
                         y = oy * sh - ph + line % kh * dh
-                        for j in range(kw):
+                        if not (0 <= z < d and 0 <= y < h):
+                            continue
+                        for j in range(0, kw, run):
                             left = ox * sw - pw + j * dw
-                            if 0 <= z < d and 0 <= y < h and 0 <= left < w:
-                                there = (((image * d + z) * h + y) * w + left) * c + group * channels
-                                pixel = grad_x[there : there + channels]
-                                at = p * k + (line * kw + j) * channels
-                                part = patches[at : at + channels]
-                                for q in range(channels):
-                                    pixel[q] += part[q]
+                            # Of the taps j .. j + run - 1, those from `begin` to `end` lie on the image.
+                            begin = min(max(-left, 0), run)
+                            end = max(min(w - left, run), begin)
+                            there = (((image * d + z) * h + y) * w + left + begin) * c + group * channels
+                            at = p * k + (line * kw + j + begin) * channels
+                            n = (end - begin) * channels
+                            pixels, part = grad_x[there : there + n], patches[at : at + n]
+                            for q in range(n):
+                                pixels[q] += part[q]
