@@ -174,11 +174,16 @@ class Tensor:
         return CPU
 
     @property
+    def is_cpu(self) -> bool:
+        """True: tensors live on the CPU."""
+        return True
+
+    @property
     def is_cuda(self) -> bool:
         """False: tensors live on the CPU, all elements in numbers as they are."""
         return False
 
-    is_meta = is_mps = is_xpu = is_quantized = is_sparse = is_mkldnn = is_cuda
+    is_meta = is_mps = is_xpu = is_quantized = is_sparse = is_mkldnn = is_nested = is_cuda
 
     @property
     def ndim(self) -> int:
@@ -232,6 +237,10 @@ class Tensor:
     def is_same_size(self, other: Tensor) -> bool:
         """Whether another tensor has the same shape."""
         return self._array.shape == other._array.shape
+
+    def dim_order(self) -> tuple[int, ...]:
+        """The dimensions from the slowest to the fastest in memory."""
+        return tuple(sorted(range(self.ndim), key=lambda dim: -abs(self._array.strides[dim])))
 
     def get_device(self) -> int:
         """-1: the CPU, which has no number."""

@@ -146,11 +146,12 @@ def in_place_form(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 _FORMS = """
-    abs acos acosh addcdiv addcmul asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
-    bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min copysign cos cosh deg2rad digamma eq erf erfc erfinv exp
-    exp2 expm1 floor floor_divide fmod frac gcd ge gt heaviside hypot lcm ldexp le lerp lgamma log log10 log1p log2
-    logical_and logical_not logical_or logical_xor logit lt nan_to_num ne neg rad2deg reciprocal remainder round rsqrt sgn
-    sigmoid sign sin sinc sinh sqrt square tan tanh trunc xlogy
+    abs acos acosh addcdiv addcmul asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not
+    bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min copysign cos cosh deg2rad digamma
+    eq erf erfc erfinv exp exp2 expm1 floor floor_divide fmod frac gcd ge gt heaviside hypot lcm ldexp le lerp
+    lgamma log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt nan_to_num ne neg
+    nextafter rad2deg reciprocal remainder round rsqrt sgn sigmoid sign sin sinc sinh sqrt square tan tanh trunc
+    xlogy
 """
 FORMS = {f"{name}_": in_place_form(getattr(elementwise, name)) for name in _FORMS.split()}
 

@@ -47,4 +47,47 @@ def get_device(input: Tensor) -> int:
     return input.get_device()
 
 
-__all__ = ["get_device", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_tensor", "numel"]
+def is_signed(input: Tensor) -> bool:
+    """Whether the type has negative numbers."""
+    return input.is_signed()
+
+
+def is_conj(input: Tensor) -> bool:
+    """False: there are no complex numbers here."""
+    return input.is_conj()
+
+
+def is_neg(input: Tensor) -> bool:
+    """False: nothing is negated lazily."""
+    return input.is_neg()
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory, out of the graph."""
+    return input.detach()
+
+
+def real(input: Tensor) -> Tensor:
+    """The tensor itself: all numbers are real."""
+    return input
+
+
+def conj(input: Tensor) -> Tensor:
+    """The tensor itself: all numbers are real."""
+    return input
+
+
+def resolve_conj(input: Tensor) -> Tensor:
+    """The tensor itself: nothing is conjugated lazily."""
+    return input
+
+
+def resolve_neg(input: Tensor) -> Tensor:
+    """The tensor itself: nothing is negated lazily."""
+    return input
+
+
+__all__ = [
+    "conj", "detach", "get_device", "is_complex", "is_conj", "is_floating_point", "is_neg", "is_nonzero", "is_same_size",
+    "is_signed", "is_tensor", "numel", "real", "resolve_conj", "resolve_neg",
+]  # fmt: skip

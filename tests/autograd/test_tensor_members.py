@@ -14,7 +14,8 @@ import minicnn as mc
 
 MEMBERS = """
     dim() ndimension() numel() nelement() element_size() itemsize nbytes ndim is_cuda is_leaf requires_grad retains_grad
-    output_nr is_meta is_mps is_quantized is_sparse is_complex() is_signed() is_floating_point() is_conj() is_neg()
+    output_nr is_cpu is_nested
+    dim_order() is_meta is_mps is_quantized is_sparse is_complex() is_signed() is_floating_point() is_conj() is_neg()
     is_shared() is_pinned() get_device() stride() stride(-1) size() size(0) storage_offset() is_contiguous() tolist()
     shape.numel() real.tolist() conj().tolist() resolve_conj().tolist() untyped_storage().nbytes() _is_view() T.shape
 """
@@ -199,3 +200,33 @@ def test_copies_of_views_are_no_views():
         assert made._base is None
         made.add_(mc.ones(3, requires_grad=True))
         assert x.tolist() == [[1] * 3] * 4
+
+
+RESIZED = {
+    "smaller": lambda m: m.arange(6).resize_(2, 2),
+    "as": lambda m: m.arange(4).resize_as_(m.ones(2, 2)),
+    "diagonal": lambda m: m.zeros(3, 4).fill_diagonal_(2),
+    "wrapped": lambda m: m.zeros(7, 2).fill_diagonal_(2, wrap=True),
+    "cube": lambda m: m.zeros(2, 2, 2).fill_diagonal_(2),
+}
+
+
+@pytest.mark.parametrize("name", RESIZED)
+def test_sizes_and_diagonals_in_place(name):
+    assert RESIZED[name](mc).tolist() == RESIZED[name](torch).tolist()
+
+
+def test_sizes_and_diagonals_refused():
+    x = mc.arange(6)
+    view = x[1:]
+    with pytest.raises(RuntimeError, match=r"resize_: others look"):
+        x.resize_(2)
+    assert view.tolist() == [1, 2, 3, 4, 5]
+    for call in (
+        lambda m: m.ones(2, requires_grad=True).resize_(3),
+        lambda m: m.zeros(2, 3, 2).fill_diagonal_(1),
+        lambda m: m.zeros(3).fill_diagonal_(1),
+    ):
+        for m in (torch, mc):
+            with pytest.raises((RuntimeError, ValueError)):
+                call(m)

@@ -21,6 +21,8 @@ ONE |= {
     "logit_eps": lambda m, x: m.logit(x, eps=0.1),
     "logit_none": lambda m, x: m.logit(x),
     "nan_to_num_given": lambda m, x: m.nan_to_num(x.log(), nan=2, posinf=3, neginf=-3),
+    "frexp": lambda m, x: m.frexp(x)[0],
+    "frexp_exponent": lambda m, x: m.frexp(x)[1] * (x.detach().abs() < m.inf),
     "clamp_min": lambda m, x: m.clamp_min(x, 0.5),
     "clamp_max": lambda m, x: m.clamp_max(x, 0.5),
     "pow": lambda m, x: m.pow(x, 3),

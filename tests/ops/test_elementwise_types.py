@@ -29,10 +29,10 @@ ONE = _names("""
 TWO = _names("""
     add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor clamp_max clamp_min copysign
     div eq float_power floor_divide fmax fmin fmod gcd ge gt heaviside hypot lcm ldexp le logaddexp logaddexp2
-    logical_and logical_or logical_xor lt maximum minimum mul ne pow remainder rsub sub xlogy
+    logical_and logical_or logical_xor lt maximum minimum mul ne nextafter pow remainder rsub sub xlogy
 """)
 OTHERS = _names("""
-    addcdiv addcmul allclose clamp equal isclose lerp where
+    addcdiv addcmul allclose clamp equal frexp isclose lerp where
 """)
 ALIASES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",

@@ -80,6 +80,7 @@ from .functions import (
     exp,
     exp2,
     expm1,
+    frexp,
     lgamma,
     log,
     log1p,
@@ -112,7 +113,7 @@ from .logic import (
     logical_xor,
 )
 from .operands import Operand
-from .pairs import atan2, copysign, heaviside, hypot, ldexp, logaddexp, logaddexp2, xlogy
+from .pairs import atan2, copysign, heaviside, hypot, ldexp, logaddexp, logaddexp2, nextafter, xlogy
 from .rounding import Abs, Neg, abs, ceil, floor, frac, neg, positive, round, sgn, sign, signbit, trunc
 from .selection import (
     Clamp,
@@ -191,6 +192,7 @@ __all__ = [
     "fmin",
     "fmod",
     "frac",
+    "frexp",
     "gcd",
     "ge",
     "greater",
@@ -232,6 +234,7 @@ __all__ = [
     "ne",
     "neg",
     "negative",
+    "nextafter",
     "not_equal",
     "positive",
     "pow",

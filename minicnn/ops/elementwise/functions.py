@@ -7,6 +7,7 @@ times the derivative in terms of the operand ``x`` or the result ``y`` (``table.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -140,3 +141,33 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     tensor([0.0000, 4.5951])
     """
     return Logit.apply(to_floating(one("logit", input)), eps=eps)
+
+
+class MantissaAndExponent(NamedTuple):
+    mantissa: Tensor
+    exponent: Tensor
+
+
+class Frexp(Op):
+    # x = m 2^e with 1/2 <= |m| < 1,  dm/dx = 2^-e
+    @staticmethod
+    def forward(ctx, x):
+        mantissa, exponent = np.frexp(x)
+        ctx.save(exponent)
+        return mantissa, exponent
+
+    @staticmethod
+    def backward(ctx, grad_mantissa, grad_exponent):
+        (exponent,) = ctx.saved
+        return np.ldexp(grad_mantissa, -exponent)
+
+
+def frexp(input: Tensor) -> MantissaAndExponent:
+    """Mantissa and exponent: ``input = mantissa * 2 ** exponent``, the mantissa's size from 1/2 up to below 1.
+
+    >>> import minicnn as mc
+    >>> mantissa, exponent = mc.frexp(mc.tensor([3.0, -0.25]))
+    >>> mantissa, exponent
+    (tensor([ 0.7500, -0.5000]), tensor([ 2, -1], dtype=minicnn.int32))
+    """
+    return MantissaAndExponent(*Frexp.apply(one("frexp", input, bools=False, integers=False)))

@@ -110,6 +110,17 @@ class Heaviside(Op):
         raise RuntimeError("heaviside has no derivative, as in torch")
 
 
+class Nextafter(Op):
+    # y = the neighbour of a in the direction of b. torch has no derivative of it
+    @staticmethod
+    def forward(ctx, a, b):
+        return np.nextafter(a, b)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        raise RuntimeError("nextafter has no derivative, as in torch")
+
+
 def atan2(input: Tensor, other: Tensor) -> Tensor:
     """The angle, from -pi to pi, of the point with ordinate ``input`` and abscissa ``other``.
 
@@ -128,6 +139,16 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     tensor([5.])
     """
     return Hypot.apply(*_floats("hypot", input, other))
+
+
+def nextafter(input: Tensor, other: Tensor) -> Tensor:
+    """The floating-point number beside ``input``, in the direction of ``other``. No gradient, as in torch.
+
+    >>> import minicnn as mc
+    >>> mc.nextafter(mc.tensor([1.0]), mc.tensor([2.0])) - 1 == mc.finfo(mc.float32).eps
+    tensor([True])
+    """
+    return Nextafter.apply(*_floats("nextafter", input, other))
 
 
 def copysign(input: Tensor, other: Operand) -> Tensor:
