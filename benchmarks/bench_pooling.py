@@ -6,9 +6,10 @@ Bound by the memory: x read and its gradient written, the result written and its
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from .case import Case, Setting
-from .modules import Layer, jax_layers, layer_cases
+from .modules import Build, Layer, Shape, jax_layers, layer_cases, module_peers
 
 LAYERS = (
     Layer(
@@ -35,5 +36,33 @@ LAYERS = (
 )
 
 
+# (name, module, shapes of the input and of the result, the same for a quick look): the end of a ResNet, and volumes
+OTHERS: tuple[tuple[str, Build, tuple[Shape, Shape], tuple[Shape, Shape]], ...] = (
+    (
+        "global average pool",
+        lambda nn: nn.AdaptiveAvgPool2d(1),
+        ((32, 2048, 7, 7), (32, 2048, 1, 1)),
+        ((2, 64, 3, 3), (2, 64, 1, 1)),
+    ),
+    (
+        "max-pool 2x2x2",
+        lambda nn: nn.MaxPool3d(2),
+        ((2, 64, 16, 56, 56), (2, 64, 8, 28, 28)),
+        ((1, 16, 2, 4, 4), (1, 16, 1, 2, 2)),
+    ),
+    (
+        "max-pool 3x3x3, stride 2, padding 1",
+        lambda nn: nn.MaxPool3d(3, 2, 1),
+        ((2, 64, 16, 56, 56), (2, 64, 8, 28, 28)),
+        ((1, 16, 2, 4, 4), (1, 16, 1, 2, 2)),
+    ),
+)
+
+
 def cases(setting: Setting) -> Iterator[Case]:
-    return layer_cases(LAYERS, setting)
+    yield from layer_cases(LAYERS, setting)
+    for name, build, full, quick in OTHERS:
+        shape, result = quick if setting.quick else full
+        peers = module_peers(build, shape, result, compiled=False)
+        moved = 2 * 4 * (prod(shape) + prod(result))
+        yield Case(f"{name}, {'x'.join(map(str, shape))}", peers, bytes=moved, operands=moved)

@@ -30,8 +30,8 @@ def arrays(*shapes: Shape) -> list[np.ndarray]:
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
-    """(n, c, h, w), the same numbers with the channels innermost in memory; anything else as it is."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) if x.ndim == 4 else x
+    """Images or volumes, the same numbers with the channels innermost in memory; anything else as it is."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1) if x.ndim > 3 else x
 
 
 def jax_layers() -> Any:
@@ -90,7 +90,7 @@ def module_peers(
     def of_torch(last: bool, compiled: bool) -> Call:
         import torch
 
-        order = torch.channels_last if last else torch.contiguous_format
+        order = {4: torch.channels_last, 5: torch.channels_last_3d}[len(shape)] if last else torch.contiguous_format
         x, grad = (torch.from_numpy(a).contiguous(memory_format=order) for a in arrays(shape, result))
         return _there_and_back(torch_model(last, compiled), x.requires_grad_(), grad)
 
@@ -105,7 +105,7 @@ def module_peers(
     if compiled:
         peers[COMPILED] = lambda: of_minicnn(True)
     peers[TORCH] = lambda: of_torch(False, False)
-    if len(shape) == 4:
+    if len(shape) > 3:
         peers[CHANNELS_LAST] = lambda: of_torch(True, False)
     peers[INDUCTOR] = lambda: of_torch(False, True)
     if jax_layer:

@@ -69,7 +69,7 @@ def main() -> None:
         n = len(size)
         cases.append((size, window_tables(size, ((2,) * n, (1,) * n, (1,) * n, (1,) * n), True)))
         cases.append((size, tuple(adaptive_windows(s, 1) for s in size)))
-    for dtype, c, case, at_end in itertools.product((np.float32, np.float64), (8, 17, 33, 67), cases, (False, True)):
+    for dtype, c, case, at_end in itertools.product((np.float32, np.float64), (17, 67), cases, (False, True)):
         check_all(dtype, c, *case, at_end)
     print("untouched")
 

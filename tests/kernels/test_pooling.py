@@ -120,7 +120,7 @@ def test_quotients_of_integers_are_cut_off():
     np.testing.assert_array_equal(out[0, 0], [-1, -1])
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(pool_cases(max_channels=2, axes=ALL))
 def test_max_reference_against_loops(case: PoolCase):
     windows = windows_of(case)
@@ -132,7 +132,7 @@ def test_max_reference_against_loops(case: PoolCase):
     assert_close(reference.max_pool_backward_input(grad_out, places, case.x.shape, windows), grad_x, 9)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(pool_cases(max_channels=2, dilated=False, axes=ALL), st.booleans(), st.sampled_from((None, 1, 3)))
 def test_avg_reference_against_loops(case: PoolCase, include, override):
     windows = windows_of(case)
@@ -164,7 +164,7 @@ def larger_cases(draw, dilated=True):
     return x, windows_of(case), divisors, case.rng
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(larger_cases(), st.integers(1, 3))
 def test_max_cpu_against_reference(case, threads):
     x, windows, _, rng = case
@@ -179,7 +179,7 @@ def test_max_cpu_against_reference(case, threads):
     assert_close(actual, reference.max_pool_backward_input(grad_out, expected_places, x.shape, windows), 27)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(larger_cases(dilated=False), st.integers(1, 3))
 def test_avg_cpu_against_reference(case, threads):
     x, windows, divisors, rng = case
@@ -214,7 +214,7 @@ def test_few_images_are_shared_out_by_channels():
         assert_close(grad, expected, 4)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(pool_cases(dilated=False, axes=ALL), st.booleans(), st.sampled_from((None, 3)))
 def test_avg_against_torch(case: PoolCase, include, override):
     """Sizes, divisors and cut windows are PyTorch's, for ceil_mode with padding too."""
@@ -235,7 +235,7 @@ def test_avg_against_torch(case: PoolCase, include, override):
     np.testing.assert_allclose(actual, x.grad.numpy(), rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(pool_cases(axes=ALL))
 def test_max_against_torch(case: PoolCase):
     """Places too, and who wins among equal ones and among NaNs."""
@@ -275,7 +275,7 @@ def test_nothing_outside_the_arrays_is_touched(simd):
 def test_plain_python_runs_the_same_loops():
     """NUMBA_DISABLE_JIT: a debugger can follow the loops."""
     code = "from tests.helpers.kernel_smoke import *; rng = np.random.default_rng(0)\\n"
-    code += "[check_pooling(rng, d, c, (4, 5)) for d in DTYPES for c in (5, 18, 66)]"
+    code += "[check_pooling(rng, d, c, (4, 5)) for d in DTYPES for c in (5, 66)]"
     run = subprocess.run(
         [sys.executable, "-c", code.replace("\\n", "\n")],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "NUMBA_DISABLE_JIT": "1"},

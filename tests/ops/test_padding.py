@@ -34,7 +34,7 @@ def bordered(draw):
     return mode, (*leading, *spatial), amounts
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(case=bordered(), dtype=FLOATS, seed=SEEDS, layout=st.integers(0, 3))
 def test_from_the_input(case, dtype, seed, layout):
     mode, shape, amounts = case
@@ -42,7 +42,7 @@ def test_from_the_input(case, dtype, seed, layout):
     compare(lambda m, x: m.nn.functional.pad(x, amounts, mode), x)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     shape=st.lists(st.integers(0, 4), max_size=5),
     amounts=st.lists(st.integers(-2, 3), max_size=10),

@@ -47,7 +47,7 @@ def array(shape, dtype, seed, kind, layout):
     return options[layout % len(options)]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(case=pools(True), dtype=FLOATS, seed=SEEDS, kind=st.sampled_from(["grid", "normal"]), layout=st.integers(0, 4))
 def test_max_pool(case, dtype, seed, kind, layout):
     n, shape, options, dilation = case
@@ -56,7 +56,7 @@ def test_max_pool(case, dtype, seed, kind, layout):
     compare(call("max_pool", n, **options, dilation=dilation, return_indices=True), x)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(
     case=pools(False),
     dtype=FLOATS,
@@ -72,7 +72,7 @@ def test_avg_pool(case, dtype, seed, layout, include, divisor):
     compare(call("avg_pool", n, **options, count_include_pad=include), array(shape, dtype, seed, "normal", layout))
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(case=pools(False), dtype=FLOATS, seed=SEEDS, p=st.sampled_from([1, 2, 3, 0.5, 1.7]))
 def test_lp_pool(case, dtype, seed, p):
     n, shape, options, _ = case
@@ -95,7 +95,7 @@ def test_lp_pool_of_zeros_and_negatives():
     compare(lambda m, x: m.nn.functional.lp_pool1d(x, 2, 2), x.astype(np.int64))
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(
     n=st.integers(1, 3),
     data=st.data(),
@@ -117,7 +117,7 @@ def test_adaptive(n, data, dtype, seed, kind, layout):
     compare(call("adaptive_max_pool", n, output_size=wanted), x, requires_grad=some)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(case=pools(False), dtype=FLOATS, seed=SEEDS, data=st.data())
 def test_max_unpool(case, dtype, seed, data):
     """From the places that a pooling found, with the sizes that it could have had."""

@@ -47,7 +47,7 @@ def cases(draw):
     return shape, options
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(case=cases(), dtype=FLOATS, seed=SEEDS, layout=st.integers(0, 4))
 def test_as_torch(case, dtype, seed, layout):
     shape, options = case
@@ -55,7 +55,7 @@ def test_as_torch(case, dtype, seed, layout):
     compare(lambda m, x: m.nn.functional.interpolate(x, **options), x, **TOLERANCE[dtype])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=cases(), seed=SEEDS)
 def test_bytes(case, seed):
     """To the last bit, as Pillow rounds."""
