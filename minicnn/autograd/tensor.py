@@ -546,7 +546,7 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         if self._array.ndim == 0:
             raise TypeError("iteration over a 0-dimensional tensor")
-        return (self[i] for i in range(len(self._array)))
+        return iter(self.unbind(0))  # one operation: a gradient for each row by itself would cost rows times rows
 
     def __contains__(self, value: Any) -> bool:
         _note_read(self, "in")

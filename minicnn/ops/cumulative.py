@@ -14,6 +14,7 @@ from .joining import cat
 from .promotion import cast, require_floating
 from .reduction import ValuesAndIndices, normalize_dim
 from .shape import clone, reshape
+from .sorting import _along
 from .views import narrow
 
 
@@ -100,11 +101,6 @@ class LogCumSumExp(Op):
 
 
 # ---- the public functions
-
-
-def _along(input: Tensor, dim: int) -> tuple[Tensor, int]:
-    """The input with at least one dimension, and the dimension counted from the front."""
-    return (input if input.ndim else reshape(input, (1,))), normalize_dim(dim, input.ndim)
 
 
 def _counted(input: Tensor, dtype: DType | None) -> Tensor:

@@ -16,7 +16,7 @@ from minicnn_kernels import workspace
 from ..autograd import Op, Tensor
 from .promotion import promote
 from .reduction import normalize_dim
-from .shape import reshape, unsqueeze
+from .shape import also_named, reshape, unsqueeze
 from .views import _axis, _several, atleast_1d, atleast_2d, atleast_3d
 
 
@@ -187,6 +187,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 # ---- taking apart
 
 
+@also_named(split_size="split_size_or_sections")
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a size each (the last may be smaller), or of the sizes given, along ``dim``. Views.
 
@@ -228,6 +229,9 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-size // chunks), dim) if size else split_with_sizes(input, [0] * chunks, dim)
 
 
+@also_named(
+    sections="indices_or_sections", indices="indices_or_sections", tensor_indices_or_sections="indices_or_sections"
+)
 def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """As many pieces as asked for, as equal as possible; or the pieces between the indices given. Views.
 
@@ -258,6 +262,7 @@ def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int] | Tenso
 
 
 def _splitting(name: str, least: int, axis: Callable[[Tensor], int], doc: str) -> Any:
+    @also_named(sections="indices_or_sections", indices="indices_or_sections")
     def function(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
         if input.ndim < least:
             raise ValueError(f"input: {name} needs at least {least} dimensions, got shape {tuple(input.shape)}")

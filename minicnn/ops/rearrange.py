@@ -196,7 +196,11 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
 
 
 def repeat_interleave(
-    input: Tensor | int, repeats: int | Tensor | None = None, dim: int | None = None, *, output_size: int | None = None
+    input: Tensor | None = None,
+    repeats: int | Tensor | None = None,
+    dim: int | None = None,
+    *,
+    output_size: int | None = None,
 ) -> Tensor:
     """Each element so many times in a row, over the flattened tensor or along ``dim``.
 
@@ -210,6 +214,8 @@ def repeat_interleave(
     ------
     ValueError : for repeats that are negative, or not one for each element.
     """
+    if input is None and isinstance(repeats, Tensor):
+        input, repeats = repeats, None
     if not isinstance(input, Tensor):
         raise TypeError(f"input: expected a Tensor, got {type(input).__name__}")
     if repeats is None:

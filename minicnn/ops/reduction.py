@@ -279,7 +279,7 @@ def amin(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
     return _extremum(input, dim, keepdim, largest=False)
 
 
-def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; with ``dim``, the largest along it and their indices; with a tensor, :func:`maximum`.
 
     Of equal elements the first wins and, with ``dim``, gets the gradient; without, they share it, as in torch.
@@ -292,16 +292,16 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     tensor([1, 0])
     """
     _require_tensor(input)
-    if isinstance(dim, Tensor):
-        return maximum(input, dim)
+    if isinstance(dim, Tensor) or other is not None:
+        return maximum(input, dim if other is None else other)
     return _max_or_min(input, dim, keepdim, largest=True)
 
 
-def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; the same forms as :func:`max`."""
     _require_tensor(input)
-    if isinstance(dim, Tensor):
-        return minimum(input, dim)
+    if isinstance(dim, Tensor) or other is not None:
+        return minimum(input, dim if other is None else other)
     return _max_or_min(input, dim, keepdim, largest=False)
 
 

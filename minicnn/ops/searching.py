@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..autograd import Tensor
+from .shape import also_named
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
@@ -192,6 +193,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     return Tensor((numbers[..., None] == np.arange(classes)).astype(np.int64))
 
 
+@also_named(element="elements", test_element="test_elements")
 def isin(
     elements: Tensor | int | float,
     test_elements: Tensor | int | float,

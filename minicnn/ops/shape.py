@@ -8,11 +8,12 @@ re-lays its memory once instead of refusing. ``x.view(n, -1)`` after a pooling w
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from minicnn_kernels import backend_of, workspace
 from ..autograd import Op, Tensor
 from ..layout import as_format, contiguous_format, empty, memory_format, preserve_format
 from .reduction import normalize_dim
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Reshape(Op):
@@ -98,7 +101,26 @@ def _sizes(name: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]
         def call(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
             return function(input, *sizes, *([named.pop(name)] if name in named else ()), **named)
 
+        del call.__wrapped__  # the signature says what can be called
         return call
+
+    return decorate
+
+
+def also_named(**names: str) -> Callable[[F], F]:
+    """A function whose arguments go by other names too, as those of torch's overloads: ``also_named(other="name")``."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            for other in names.keys() & options.keys():
+                options[names[other]] = options.pop(other)
+            return function(*args, **options)
+
+        signature = inspect.signature(function)
+        others = [inspect.Parameter("other_names", inspect.Parameter.VAR_KEYWORD)]
+        call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *others])  # type: ignore[attr-defined]
+        return cast(F, call)
 
     return decorate
 

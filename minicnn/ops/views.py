@@ -317,9 +317,10 @@ def ravel(input: Tensor) -> Tensor:
 # ---- to a common shape
 
 
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+@_sizes("size")
+def broadcast_to(input: Tensor, *size: Any) -> Tensor:
     """:func:`expand` to a shape. A view."""
-    return expand(input, tuple(size))
+    return expand(input, *size)
 
 
 def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:

@@ -106,3 +106,13 @@ ERRORS = {
 def test_errors(name):
     function, match = ERRORS[name]
     both_raise(function, X, match=match)
+
+
+def test_other_names_of_arguments():
+    compare(
+        lambda m, x: (*x.split(split_size=2, dim=1), *m.tensor_split(x, sections=2), *x.tensor_split(indices=(1,))), X
+    )
+    compare(lambda m, x: (*m.hsplit(x, sections=3), *m.vsplit(x, indices=(1,)), *x.dsplit(sections=2)), X)
+    compare(lambda m, x: (m.max(x, other=x * 2), x.min(other=-x), x[:1].broadcast_to(2, 3, 4)), X)
+    compare(lambda m, x: m.repeat_interleave(repeats=x), np.array([1, 2]))
+    compare(lambda m, x: m.isin(element=1, test_elements=x), np.array([1, 2]))
