@@ -292,16 +292,20 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *
     tensor([1, 0])
     """
     _require_tensor(input)
-    if isinstance(dim, Tensor) or other is not None:
-        return maximum(input, dim if other is None else other)
+    if isinstance(dim, Tensor):
+        dim, other = None, dim
+    if other is not None:
+        return maximum(input, other)
     return _max_or_min(input, dim, keepdim, largest=True)
 
 
 def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; the same forms as :func:`max`."""
     _require_tensor(input)
-    if isinstance(dim, Tensor) or other is not None:
-        return minimum(input, dim if other is None else other)
+    if isinstance(dim, Tensor):
+        dim, other = None, dim
+    if other is not None:
+        return minimum(input, other)
     return _max_or_min(input, dim, keepdim, largest=False)
 
 
