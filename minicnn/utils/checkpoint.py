@@ -121,6 +121,8 @@ class _Run:
     def unpack(self, number: int) -> Tensor:
         if number not in self.found:
             self.run_again()
+        if number not in self.found:
+            raise CheckpointError(f"checkpoint: the second run did not keep tensor {number}, which the first run kept")
         return self.found.pop(number)
 
     def run_again(self) -> None:
@@ -134,7 +136,8 @@ class _Run:
         except _Done:
             pass
         finally:
-            set_rng_state(former)
+            if self.rng_state is not None:
+                set_rng_state(former)
         if self.check and self.count != len(self.expected):
             raise CheckpointError(
                 f"checkpoint: the first run kept {len(self.expected)} tensors for the backward pass, the second "

@@ -62,7 +62,7 @@ def test_the_same_random_numbers(preserve):
     mc.rand(3)
     state = mc.get_rng_state()
     y.sum().backward()
-    assert mc.get_rng_state() == state or not preserve
+    assert (mc.get_rng_state() == state) == preserve
     dropped = y.detach().numpy() == 0
     assert np.array_equal(x.grad.numpy() == 0, dropped) == preserve
 
@@ -194,6 +194,15 @@ def test_a_function_that_does_something_else(first, second, match):
         )
         with pytest.raises(error, match=match if m is mc else None):
             y.sum().backward()
+
+
+def test_without_a_check_what_is_missing_is_still_an_error():
+    functions = [lambda x: x.exp().sin(), lambda x: x * 2]
+    y = checkpoint(
+        lambda x: functions.pop(0)(x), mc.ones(2, requires_grad=True), use_reentrant=False, determinism_check="none"
+    )
+    with pytest.raises(CheckpointError, match="did not keep tensor"):
+        y.sum().backward()
 
 
 @pytest.mark.parametrize(
