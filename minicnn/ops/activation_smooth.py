@@ -50,15 +50,22 @@ class LogSigmoid(FormulaActivation):
 
 
 class Mish(FormulaActivation):
-    # y = x tanh(p), p = ln(1 + e^x),  dy/dx = tanh(p) + x s(x) (1 - tanh(p)^2)
+    # y = x t,  t = tanh(ln(1 + e^x)) = q / (q + 2) with q = e^x (e^x + 2);  dy/dx = t + x s(x) (1 - t^2)
     @staticmethod
     def function(x):
-        return x * np.tanh(np.logaddexp(0, x))
+        q, _ = Mish.powers(x)
+        return x * (q / (q + 2))
 
     @staticmethod
     def slope(x):
-        t = np.tanh(np.logaddexp(0, x))
-        return t + x * (1 - t * t) / (1 + np.exp(-x))
+        q, e = Mish.powers(x)
+        t = q / (q + 2)
+        return t + x * (e / (1 + e)) * (1 - t * t)
+
+    @staticmethod
+    def powers(x):
+        e = np.exp(np.minimum(x, 20))  # beyond, t is 1
+        return e * (e + 2), e
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805

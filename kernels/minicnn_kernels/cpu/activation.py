@@ -100,114 +100,131 @@ def _relu_gradient(start, stop, grad_out, out, grad_x):
 
 
 # The loops take start, stop, x (and before it grad_out), the numbers a and b, the constants k of the type, and the result.
+# They begin with slices: an index that begins at 0 cannot be negative, and a loop over it becomes vector instructions.
 
 
 @jit
 def _leaky_relu(start, stop, x, a, b, k, out):
-    for i in range(start, stop):
+    x, out = x[start:stop], out[start:stop]
+    for i in range(out.size):
         out[i] = x[i] if x[i] > 0 else x[i] * a
 
 
 @jit
 def _leaky_relu_gradient(start, stop, grad_out, x, a, b, k, grad_x):
-    for i in range(start, stop):
+    grad_out, x, grad_x = grad_out[start:stop], x[start:stop], grad_x[start:stop]
+    for i in range(grad_x.size):
         grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * a
 
 
 @jit
 def _hardtanh(start, stop, x, a, b, k, out):
-    for i in range(start, stop):
+    x, out = x[start:stop], out[start:stop]
+    for i in range(out.size):
         out[i] = a if x[i] < a else (b if x[i] > b else x[i])
 
 
 @jit
 def _hardtanh_gradient(start, stop, grad_out, x, a, b, k, grad_x):
-    for i in range(start, stop):
+    grad_out, x, grad_x = grad_out[start:stop], x[start:stop], grad_x[start:stop]
+    for i in range(grad_x.size):
         grad_x[i] = k.zero if x[i] <= a or x[i] >= b else grad_out[i]
 
 
 @jit
 def _hardsigmoid(start, stop, x, a, b, k, out):
+    x, out = x[start:stop], out[start:stop]
     zero, three, six, sixth = k.zero, x.dtype.type(3), x.dtype.type(6), x.dtype.type(1 / 6)
-    for i in range(start, stop):
+    for i in range(out.size):
         y = x[i] + three
         out[i] = (zero if y < zero else (six if y > six else y)) * sixth
 
 
 @jit
 def _hardsigmoid_gradient(start, stop, grad_out, x, a, b, k, grad_x):
+    grad_out, x, grad_x = grad_out[start:stop], x[start:stop], grad_x[start:stop]
     sixth = x.dtype.type(1 / 6)
-    for i in range(start, stop):
+    for i in range(grad_x.size):
         grad_x[i] = grad_out[i] * sixth if x[i] > -3 and x[i] < 3 else k.zero
 
 
 @jit
 def _hardswish(start, stop, x, a, b, k, out):
+    x, out = x[start:stop], out[start:stop]
     zero, three, six, sixth = k.zero, x.dtype.type(3), x.dtype.type(6), x.dtype.type(1 / 6)
-    for i in range(start, stop):
+    for i in range(out.size):
         y = x[i] + three
         out[i] = x[i] * (zero if y < zero else (six if y > six else y)) * sixth
 
 
 @jit
 def _hardswish_gradient(start, stop, grad_out, x, a, b, k, grad_x):
+    grad_out, x, grad_x = grad_out[start:stop], x[start:stop], grad_x[start:stop]
     zero, one, half, third = k.zero, k.one, k.half, x.dtype.type(1 / 3)
-    for i in range(start, stop):
+    for i in range(grad_x.size):
         slope = zero if x[i] <= -3 else (x[i] * third + half if x[i] < 3 else one)
         grad_x[i] = grad_out[i] * slope
 
 
 @jit
 def _sigmoid(start, stop, x, a, b, k, out):
-    for i in range(start, stop):
+    x, out = x[start:stop], out[start:stop]
+    for i in range(out.size):
         out[i] = sigmoid(x[i], k)
 
 
 @jit
 def _sigmoid_gradient(start, stop, grad_out, out, a, b, k, grad_x):
-    for i in range(start, stop):
+    grad_out, out, grad_x = grad_out[start:stop], out[start:stop], grad_x[start:stop]
+    for i in range(grad_x.size):
         grad_x[i] = grad_out[i] * out[i] * (k.one - out[i])
 
 
 @jit
 def _silu(start, stop, x, a, b, k, out):
-    for i in range(start, stop):
+    x, out = x[start:stop], out[start:stop]
+    for i in range(out.size):
         out[i] = x[i] / (k.one + exp(-x[i], k))
 
 
 @jit
 def _silu_gradient(start, stop, grad_out, x, a, b, k, grad_x):
-    for i in range(start, stop):
+    grad_out, x, grad_x = grad_out[start:stop], x[start:stop], grad_x[start:stop]
+    for i in range(grad_x.size):
         s = sigmoid(x[i], k)
         grad_x[i] = grad_out[i] * (s * (k.one + x[i] * (k.one - s)))
 
 
 @jit
 def _gelu(start, stop, x, a, b, k, out):
-    for i in range(start, stop):
+    x, out = x[start:stop], out[start:stop]
+    for i in range(out.size):
         out[i] = x[i] * normal(x[i], k)[0]
 
 
 @jit
 def _gelu_gradient(start, stop, grad_out, x, a, b, k, grad_x):
+    grad_out, x, grad_x = grad_out[start:stop], x[start:stop], grad_x[start:stop]
     height = x.dtype.type(1 / math.sqrt(2 * math.pi))
-    for i in range(start, stop):
+    for i in range(grad_x.size):
         cumulative, bell = normal(x[i], k)
         grad_x[i] = grad_out[i] * (cumulative + x[i] * bell * height)
 
 
 @jit
 def _gelu_tanh(start, stop, x, a, b, k, out):
+    x, out = x[start:stop], out[start:stop]
     slope, cube = x.dtype.type(GELU_SLOPE), x.dtype.type(GELU_CUBE)
-    for i in range(start, stop):
+    for i in range(out.size):
         out[i] = x[i] * sigmoid(slope * x[i] * (k.one + cube * x[i] * x[i]), k)
 
 
 @jit
 def _gelu_tanh_gradient(start, stop, grad_out, x, a, b, k, grad_x):
+    grad_out, x, grad_x = grad_out[start:stop], x[start:stop], grad_x[start:stop]
     slope, cube = x.dtype.type(GELU_SLOPE), x.dtype.type(GELU_CUBE)
     three = x.dtype.type(3)
-    for i in range(start, stop):
+    for i in range(grad_x.size):
         square = cube * x[i] * x[i]
         s = sigmoid(slope * x[i] * (k.one + square), k)
         grad_x[i] = grad_out[i] * (s + x[i] * s * (k.one - s) * slope * (k.one + three * square))
