@@ -201,9 +201,11 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, windo
     n, c_in, c_out = out.shape[0], x.shape[-1], out.shape[-1]
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)
     c_v, c_m = _round_up(c_in, wide), _round_up(c_out, columns)
-    wanted = _block_tiles(c_v + c_m, dtype)
-    stacks, tiles, abreast = _stacks(n, window, c_out, wanted, dtype)
     kd = window[7]
+    # Each block reads all the filters: of many channels they weigh more than a small block's V and M, which then had better
+    # not fit into the second-level cache (256 channels, 14x14: 14 tiles to 70 are 13 to 17 % faster).
+    wanted = max(_block_tiles(c_v + c_m, dtype), _round_up(min(c_in, c_out) // 4, ROWS) if kd == 1 else 0)
+    stacks, tiles, abreast = _stacks(n, window, c_out, wanted, dtype)
     rows, unit = c_in if kd == 1 else (kd + abreast - 1) * c_v, max(1, ROWS // tiles)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
     bias_or_none = np.empty(0, dtype) if bias is None else np.ascontiguousarray(bias)
