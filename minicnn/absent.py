@@ -55,7 +55,7 @@ REASONS: list[tuple[str, str]] = [
     ("rnn_* lstm* gru* *_cell", "use the modules nn.RNN, nn.LSTM, nn.GRU and their cells"),
     (
         "conv* *_pool* batch_norm *_norm bilinear *_loss *_dropout dropout* embedding* *_shuffle pixel_* "
-        "affine_grid* grid_sampler* ctc_loss kl_div pairwise_distance cosine_similarity pdist constant_pad_nd "
+        "affine_grid* grid_sampler* ctc_loss kl_div binary_cross_entropy_with_logits pairwise_distance cosine_similarity pdist constant_pad_nd "
         "prelu* celu* selu* rrelu* threshold*",
         "it is in minicnn.nn.functional, where torch has it too",
     ),
@@ -77,6 +77,19 @@ REASONS: list[tuple[str, str]] = [
         "histogram* cumulative_trapezoid gradient nanquantile cov corrcoef mode",
         "use NumPy on x.numpy(); it has no gradient here",
     ),
+    ("is_signed typename", "ask the dtype: x.dtype, x.type()"),
+    (
+        "resize_ resize_as_ as_strided_ fill_diagonal_ to_padded_tensor",
+        "use reshape, new_empty and assignment to a slice",
+    ),
+    ("unravel_index", "use numpy.unravel_index"),
+    ("binomial", "sum draws of bernoulli"),
+    ("addmv_ index_put_ detach detach_", "use the tensor's method of that name"),
+    ("norm_except_dim", "use norm with dim"),
+    ("view_as_*", "there are no complex numbers here"),
+    ("LazyInstanceNorm*", "use InstanceNorm1d, 2d or 3d with the number of channels"),
+    ("RNNCellBase", "use RNNCell, LSTMCell or GRUCell"),
+    ("has_torch_function* assert_int_or_pair ScalingType SwizzleType", "this is an inside name of torch"),
     ("map_ map2_ apply_", "use NumPy: numpy.vectorize on x.numpy(); or write the function with tensor operations"),
     ("*_as_sparse_ sparse_resize*", "all tensors are dense"),
     ("pin_memory is_pinned record_stream get_device xpu mps ipu hpu cuda_* is_vulkan*", "there is only the CPU"),

@@ -124,6 +124,7 @@ from .norms import (
     renorm,
 )
 from .numpy_interop import from_dlpack
+from .out import WITH_OUT, takes_out
 from .products import (
     addbmm,
     addmm,
@@ -441,3 +442,4 @@ __all__ += _properties.__all__
 __all__ += _sampling.__all__
 globals().update(_inplace.FUNCTIONS)
 __all__ += list(_inplace.FUNCTIONS)
+globals().update({name: takes_out(globals()[name]) for name in WITH_OUT.split()})

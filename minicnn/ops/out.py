@@ -14,6 +14,26 @@ from typing import Any, TypeVar, cast
 
 from ..autograd import Tensor, is_grad_enabled
 
+# Functions of torch's own namespace that take ``out`` there.
+WITH_OUT = """
+    abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any arange arccos
+    arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort asin asinh atan atan2 atanh baddbmm
+    bernoulli bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm
+    bucketize cat ceil chain_matmul clamp clamp_max clamp_min clip column_stack concat concatenate copysign cos
+    cosh cross cummax cummin cumprod cumsum deg2rad diag diagonal_copy diff digamma div divide dot dstack empty
+    eq erf erfc erfinv exp exp2 expand_copy expm1 eye fix float_power floor floor_divide fmax fmin fmod frac
+    full gather gcd ge ger greater greater_equal gt hardshrink heaviside histc hstack hypot index_add index_copy
+    index_reduce index_select inner isin isneginf isposinf kron kthvalue lcm ldexp le lerp less less_equal
+    lgamma linspace log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not
+    logical_or logical_xor logit logspace logsumexp lt masked_select matmul max maximum mean median min minimum
+    mm mode msort mul multinomial multiply mv nan_to_num nanmean nanmedian nanquantile nansum narrow_copy ne neg
+    negative nonzero norm normal not_equal ones outer permute_copy pow prod quantile rad2deg rand randint randn
+    randperm reciprocal remainder renorm round row_stack rsqrt scatter scatter_add scatter_reduce searchsorted
+    select_copy sgn sigmoid sign signbit sin sinc sinh softmax sort sqrt square squeeze_copy stack std sub
+    subtract sum take take_along_dim tan tanh tensordot threshold topk transpose_copy tril triu true_divide
+    trunc unsqueeze_copy var vdot vstack where xlogy zeros
+"""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

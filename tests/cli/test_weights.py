@@ -22,7 +22,9 @@ def test_inspect_a_checkpoint(run_here, tmp_path):
     assert line.split()[1:] == ["(64,", "3,", "3,", "3)", "float32", "6.8", "KiB", norm]
     assert "epoch: 7" in out
     assert "52 tensors" in out
-    assert "fits squeezenet1_1: 96.2% of the keys and shapes; another shape: classifier.1.weight, classifier.1.bias" in out
+    assert (
+        "fits squeezenet1_1: 96.2% of the keys and shapes; another shape: classifier.1.weight, classifier.1.bias" in out
+    )
 
 
 def test_inspect_safetensors(run_here, tmp_path):
