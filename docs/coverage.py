@@ -1,8 +1,8 @@
 """Write the page that lists every name of torch: the same here, different (how), or not there (what instead).
 
 ``python docs/coverage.py`` looks at both frameworks and writes ``docs/torch_coverage.md``; ``tests/docs/test_coverage.py``
-fails while the page is out of date. What differs is told in :data:`DIFFERS`; whatever is neither there nor explained in
-``minicnn/absent.py`` is an error. Needs PyTorch, from the ``test`` extra.
+fails while the page is out of date. What differs is told in ``tests/helpers/surface.py``; whatever is neither there nor
+explained in ``minicnn/absent.py`` is an error. Needs PyTorch, from the ``test`` extra.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 from minicnn import absent  # noqa: E402
-from tests.helpers.surface import Group, groups  # noqa: E402
+from tests.helpers.surface import BEHAVIOUR, SIGNATURES, Group, groups  # noqa: E402
 
 PAGE = ROOT / "docs" / "torch_coverage.md"
 
-# What is there and not the same, by group and name ("*" for all of a group).
-DIFFERS: dict[str, dict[str, str]] = {}
 
 INTRODUCTION = """# What of torch is there
 
@@ -44,7 +42,8 @@ def explain(name: str) -> str | None:
 
 def section(group: Group) -> list[str]:
     """The lines of one group."""
-    notes = DIFFERS.get(group.title, {})
+    differences = {**SIGNATURES, **BEHAVIOUR}
+    notes = {name: how for name in group.names if (how := differences.get(f"{group.title}.{name}"))}
     same, differs, missing = [], [], []
     for name, _, ours in group:
         if ours is None:

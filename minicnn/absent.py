@@ -54,8 +54,8 @@ REASONS: list[tuple[str, str]] = [
     ("unsafe_*", "use the function without unsafe_"),
     ("rnn_* lstm* gru* *_cell", "use the modules nn.RNN, nn.LSTM, nn.GRU and their cells"),
     (
-        "conv* *_pool* batch_norm *_norm bilinear *_loss *_dropout dropout* embedding* *_shuffle pixel_* "
-        "affine_grid* grid_sampler* ctc_loss kl_div binary_cross_entropy_with_logits pairwise_distance cosine_similarity pdist constant_pad_nd "
+        "binary_cross_entropy* conv* *_pool* batch_norm *_norm bilinear *_loss *_dropout dropout* embedding* *_shuffle "
+        "pixel_* affine_grid* grid_sampler* ctc_loss kl_div pairwise_distance cosine_similarity pdist constant_pad_nd "
         "prelu* celu* selu* rrelu* threshold*",
         "it is in minicnn.nn.functional, where torch has it too",
     ),

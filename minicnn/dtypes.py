@@ -98,7 +98,7 @@ def get_default_dtype() -> DType:
     return _default
 
 
-def set_default_dtype(dtype: DType) -> None:
+def set_default_dtype(d: DType) -> None:
     """Set the type that Python floats, and factories without a ``dtype``, become.
 
     Raises
@@ -106,7 +106,7 @@ def set_default_dtype(dtype: DType) -> None:
     TypeError : for a type that is not floating point.
     """
     global _default
-    dtype = as_dtype(dtype)
+    dtype = as_dtype(d)
     if not dtype.is_floating_point:
         raise TypeError(f"only floating-point types can be the default type, got {dtype}")
     _default = dtype
@@ -133,17 +133,17 @@ def as_dtype(dtype: Any) -> DType:
         raise TypeError(f"dtype {dtype!r} is not supported; choose one of {names}") from None
 
 
-def promote_types(a: DType, b: DType) -> DType:
+def promote_types(type1: DType, type2: DType) -> DType:
     """The smallest type that holds both, by torch's table (an integer never widens a floating-point type).
 
     >>> promote_types(int64, float32), promote_types(uint8, int8), promote_types(bool_, uint8)
     (minicnn.float32, minicnn.int16, minicnn.uint8)
     """
-    if a is b:
-        return a
-    if a.category != b.category:
-        return a if a.category > b.category else b
-    return _BY_NUMPY[np.promote_types(a.dtype, b.dtype)]
+    if type1 is type2:
+        return type1
+    if type1.category != type2.category:
+        return type1 if type1.category > type2.category else type2
+    return _BY_NUMPY[np.promote_types(type1.dtype, type2.dtype)]
 
 
 def can_cast(from_: DType, to: DType) -> bool:

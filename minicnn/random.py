@@ -173,6 +173,6 @@ def get_rng_state() -> GeneratorState:
     return default_generator.get_state()
 
 
-def set_rng_state(state: GeneratorState) -> None:
+def set_rng_state(new_state: GeneratorState) -> None:
     """Put the default generator's state back."""
-    default_generator.set_state(state)
+    default_generator.set_state(new_state)

@@ -35,18 +35,18 @@ def get_num_threads() -> int:
     return _num_threads or _default_num_threads()
 
 
-def set_num_threads(n: int) -> None:
-    """Let kernels use at most `n` threads, the calling one included.
+def set_num_threads(num: int) -> None:
+    """Let kernels use at most `num` threads, the calling one included.
 
     Raises
     ------
     TypeError
-        If `n` is not an integer.
+        If `num` is not an integer.
     ValueError
         If it is less than 1.
     """
     global _num_threads
-    _num_threads = _checked_count(n, "set_num_threads(n)")
+    _num_threads = _checked_count(num, "set_num_threads(num)")
 
 
 def split(n_items: int, grain: int = 1) -> list[Chunk]:

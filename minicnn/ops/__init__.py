@@ -124,6 +124,7 @@ from .norms import (
     renorm,
 )
 from .numpy_interop import from_dlpack
+from .other_names import named
 from .out import WITH_OUT, takes_out
 from .products import (
     addbmm,
@@ -442,4 +443,5 @@ __all__ += _properties.__all__
 __all__ += _sampling.__all__
 globals().update(_inplace.FUNCTIONS)
 __all__ += list(_inplace.FUNCTIONS)
+globals().update(named({name: globals()[name] for name in __all__}))
 globals().update({name: takes_out(globals()[name]) for name in WITH_OUT.split()})

@@ -65,7 +65,7 @@ def place(result: Any, out: Any, name: str) -> Any:
     Raises
     ------
     TypeError : an ``out`` that is no tensor, or of a type that the result cannot be written into.
-    ValueError : an ``out`` of another shape.
+    ValueError : an ``out`` of another shape, or one that shows the same memory several times (``expand``).
     RuntimeError : a result or an ``out`` that wants a gradient: what is written has no history.
     """
     if isinstance(result, tuple):
@@ -78,6 +78,10 @@ def place(result: Any, out: Any, name: str) -> Any:
         raise TypeError(f"out: {name} writes into a Tensor, got {type(out).__name__}")
     if is_grad_enabled() and (result.requires_grad or out.requires_grad):
         raise RuntimeError(f"out: what {name} writes has no history; leave out= away, or use mc.no_grad()")
+    if any(step == 0 and n > 1 for n, step in zip(out.shape, out.stride(), strict=True)):
+        raise ValueError(
+            f"out: the tensor that {name} should write into shows the same memory several times; clone() it"
+        )
     if result.dtype.category > out.dtype.category:
         raise TypeError(f"out: a {result.dtype} result of {name} cannot be written into a {out.dtype} tensor")
     if out.numel() == 0 and out.shape != result.shape:

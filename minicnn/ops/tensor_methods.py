@@ -43,6 +43,7 @@ from . import (
     statistics,
     views,
 )
+from .other_names import named
 from .promotion import NUMBERS, cast
 
 
@@ -308,6 +309,7 @@ METHODS: dict[str, Any] = {
     "__setitem__": inplace.setitem,
 }
 
+METHODS.update(named(METHODS))
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)
 

@@ -113,3 +113,42 @@ def groups() -> list[Group]:
             ("checkpoint", "checkpoint_sequential"),
         ),
     ]  # fmt: skip
+
+
+# Names whose calls are not all possible, and what is different. The page of coverage says it to users.
+SIGNATURES = {
+    "torch.Tensor.dsplit": "the indices come as one sequence",
+    "torch.Tensor.hsplit": "the indices come as one sequence",
+    "torch.Tensor.vsplit": "the indices come as one sequence",
+    "torch.Size": "the stub is that of tuple",
+    "torch.dtype": "types are not made by users",
+    "torch.linspace": "steps has no default, which torch has deprecated",
+    "torch.logspace": "steps has no default, which torch has deprecated",
+    "torch.frombuffer": "dtype has no default in torch's documentation",
+    "torch.repeat_interleave": "the first argument is called input in both of its forms",
+    "torch.result_type": "its arguments go by position",
+    "torch.rrelu": "it draws from the default generator",
+    "torch.save": "there is no pickle module to choose",
+    "torch.Tensor.copy_": "the source is called src, as in torch's documentation",
+    "torch.Tensor.cuda": "there is no GPU back end: it raises",
+    "torch.Tensor.is_set_to": "its argument goes by position",
+    "torch.Tensor.map_": "its arguments go by position",
+    "torch.Tensor.broadcast_to": "the sizes come as one sequence, as in torch's documentation",
+    "torch.Tensor.is_pinned": "there is one kind of memory",
+    "torch.Tensor.new_tensor": "what follows data goes by name, as in torch's documentation",
+    "torch.Tensor.requires_grad_": "its argument is called requires_grad, as in torch's documentation",
+    "torch.alpha_dropout": "the third argument is called training, as in torch.nn.functional",
+    "torch.feature_alpha_dropout": "the third argument is called training, as in torch.nn.functional",
+    "torch.from_dlpack": "there is one device",
+    "torch.nn.functional.scaled_dot_product_attention": "scale and enable_gqa go by name, as in torch's documentation",
+    "torch.nn.utils.rnn.PackedSequence": "batch_sizes has no default: pack_padded_sequence makes one",
+    "torch.nn.functional.normalize": "it has no out",
+    "torch.norm": "it has no out before dtype",
+    "torch.tensor": "what follows data goes by name, as in torch's documentation",
+    "torch.tril_indices": "indices want no gradient",
+    "torch.triu_indices": "indices want no gradient",
+    "torch.nn.functional.gelu": "approximate goes by name, as in torch's documentation",
+}
+
+# Names whose results or rules are not quite torch's, and how.
+BEHAVIOUR: dict[str, str] = {}

@@ -41,8 +41,10 @@ def _overload(node: ast.FunctionDef, method: bool) -> Overload | None:
     names = [x.arg for x in (*a.posonlyargs, *a.args)]
     if method:
         names = names[1:]
-    if "alpha" in names:
+    if names[0:1] == ["beta"] or {"alpha", "value"} & set(names[1:2]) or tuple(names[:2]) == ("beta", "self"):
         return None  # a deprecated order of arguments, kept by torch for old code
+    if "out_dtype" in names or names[-2:] == ["other", "alpha"]:
+        return None  # products in another type; and another deprecated order
     named = tuple(x.arg for x in a.kwonlyargs)
     return Overload(tuple(names), named, max(0, len(names) - len(a.defaults)), a.vararg is not None)
 
@@ -90,6 +92,8 @@ def _of_python(function: Any, method: bool = False) -> list[Overload]:
     named = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
     required = sum(p.default is p.empty for p in positional)
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if variadic and not positional:
+        return []  # a wrapper that says nothing about its arguments
     return [Overload(tuple(p.name for p in positional), named, required, variadic)]
 
 
@@ -101,9 +105,15 @@ def unbindable(ours: Callable[..., Any], overload: Overload, leave_out: frozense
         return []
     named = {name: 0 for name in overload.keyword_only if name not in FOREIGN | leave_out}
     names = [name for name in overload.positional if name not in leave_out]
+    if names[-1:] == ["out"]:  # goes by name in torch's documentation
+        named["out"] = 0
+        names.pop()
+    other = getattr(ours, "other_names", {})
     calls = {"by position": ([0] * len(names), named), "with defaults": ([0] * overload.required, {})}
     if not overload.variadic and "self" not in names:
-        calls["by name"] = ([], {**dict.fromkeys(names, 0), **named})
+        known = [other.get(name, name) for name in names]
+        many = "*" in known  # given one by one here: a name for all of them is for the wrapper to see
+        calls["by name"] = ([0] * len(known), named) if many else ([], {**dict.fromkeys(known, 0), **named})
     wrong = []
     for how, (positional, keywords) in calls.items():
         try:
