@@ -10,7 +10,6 @@ from minicnn.ops.out import WITH_OUT
 UNARY = """
     abs acos asin atan ceil cos cosh erf exp expm1 floor log log1p neg round rsqrt sigmoid sin sqrt tan tanh
 """
-]
 
 
 @pytest.mark.parametrize("name", UNARY.split())
