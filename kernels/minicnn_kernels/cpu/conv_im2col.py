@@ -24,7 +24,7 @@ from ..threads import parallel_chunks, parallel_for, split
 from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, pack_filters, window_of
 from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
-from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
+from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
 from .microkernel import tile_columns
 
 # What the compiled functions are told: `window` (``conv_shared.py``); `sizes`: groups, o, tile columns, block pixels.
@@ -75,7 +75,7 @@ def backward_input(
         return to_logical(grad_x)
     # The patches' gradients as one product: filters[o, (t, i)] = weight[o, i, t]
     k = taps * c_per_group
-    by_tap = np.ascontiguousarray(weight.reshape(c_out, c_per_group, taps).transpose(0, 2, 1))
+    by_tap = transposed(weight.reshape(c_out, c_per_group, taps))
     filters = pack_filters(by_tap, groups, (1, out_per_group, k), (0, k, 1))
     grad_x = workspace.zeros((input_shape[0], *input_shape[2:], input_shape[1]), grad.dtype)
     window = window_of(input_shape, tuple(kernel), stride, padding, dilation)
@@ -320,8 +320,12 @@ def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, 
             n_pixels = min(block, n_positions - first)
             for group in range(groups):
                 grad_at = (image * n_positions + first) * c_out + group * o
-                shape, left = (n_pixels, k, o), (grad, grad_at, c_out, ONE)
-                multiply(ONE_PRODUCT, *shape, *left, filters, group * size, patches, ZERO, k, columns, ZERO, scratch)
+                for at in range(
+                    0, k, 8 * columns
+                ):  # so many filters stay in the cache from one tile of pixels to the next
+                    shape, left = (n_pixels, min(8 * columns, k - at), o), (grad, grad_at, c_out, ONE)
+                    packed_at = group * size + at * o
+                    multiply(ONE_PRODUCT, *shape, *left, filters, packed_at, patches, at, k, columns, ZERO, scratch)
                 for p in range(n_pixels):
                     oz, oy, ox = (first + p) // (h_out * w_out), (first + p) // w_out % h_out, (first + p) % w_out
                     for line in range(kd * kh):  # rows of taps
