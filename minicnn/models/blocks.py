@@ -81,7 +81,7 @@ class SqueezeExcitation(Module):
         self.scale_activation = scale_activation()
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = self.activation(self.fc1(self.avgpool(x)))  # (n, c, h, w) -> (n, squeeze_channels, 1, 1)
+        scale = self.activation(self.fc1(self.avgpool(x)))  # (n, c, h, w) -> (n, c_out, 1, 1)
         return x * self.scale_activation(self.fc2(scale))
 
 

@@ -29,7 +29,7 @@ class Permute(Module):
 class CNBlock(Module):
     """Depthwise 7x7, layer norm, widen four times, GELU, narrow, scale each channel; plus the input.
 
-    Shapes: (n, dim, h, w) -> (n, dim, h, w).
+    Shapes: (n, c, h, w) -> (n, c, h, w).
     """
 
     def __init__(self, dim: int, layer_scale: float, stochastic_depth_prob: float, norm_layer: Layer):

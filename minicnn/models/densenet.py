@@ -42,7 +42,7 @@ class DenseLayer(Module):
 
 
 class DenseBlock(ModuleDict):
-    """Layers ``denselayer1``, ``denselayer2`` ...: (n, c, h, w) -> (n, c + layers * growth_rate, h, w)."""
+    """Layers ``denselayer1``, ``denselayer2`` ...: (n, c, h, w) -> (n, c_out, h, w), ``growth_rate`` more a layer."""
 
     def __init__(self, num_layers: int, num_input_features: int, bn_size: int, growth_rate: int, drop_rate: float):
         super().__init__()

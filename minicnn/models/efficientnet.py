@@ -147,7 +147,7 @@ class EfficientNet(Module):
                 zero_bias(module)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.avgpool(self.features(x))  # (n, 3, h, w) -> (n, width, 1, 1)
+        x = self.avgpool(self.features(x))  # (n, 3, h, w) -> (n, c, 1, 1)
         return self.classifier(x.flatten(1))
 
 

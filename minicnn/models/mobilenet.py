@@ -242,7 +242,7 @@ class MobileNetV3(Module):
         initialize(self, 0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.avgpool(self.features(x))  # (n, 3, 224, 224) -> (n, 6 last, 1, 1)
+        x = self.avgpool(self.features(x))  # (n, 3, 224, 224) -> (n, c, 1, 1)
         return self.classifier(x.flatten(1))
 
 

@@ -57,7 +57,7 @@ def conv1x1(in_planes: int, out_planes: int, stride: int = 1) -> Conv2d:
 
 
 class BasicBlock(Module):
-    """Two 3x3 convolutions beside a shortcut: (n, inplanes, h, w) -> (n, planes, h / stride, w / stride)."""
+    """Two 3x3 convolutions beside a shortcut: (n, c_in, h, w) -> (n, c_out, h_out, w_out)."""
 
     expansion: ClassVar[int] = 1
 
@@ -92,7 +92,7 @@ class BasicBlock(Module):
 
 
 class Bottleneck(Module):
-    """1x1, 3x3 with the stride s, 1x1, beside a shortcut: (n, inplanes, h, w) -> (n, 4 planes, h / s, w / s)."""
+    """1x1, 3x3 with the stride, 1x1 to four times as many, and a shortcut: (n, c_in, h, w) -> (n, c_out, h_out, w_out)."""
 
     expansion: ClassVar[int] = 4
 
@@ -197,7 +197,7 @@ class ResNet(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (n, 3, 224, 224) -> (n, 64, 56, 56)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # -> (n, 512 expansion, 7, 7)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # -> (n, c, 7, 7)
         return self.fc(self.avgpool(x).flatten(1))
 
 

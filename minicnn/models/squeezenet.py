@@ -14,7 +14,7 @@ SqueezeNet1_1_Weights = weights_enum("SqueezeNet1_1_Weights", "squeezenet1_1")
 
 
 class Fire(Module):
-    """A 1x1 convolution to few channels, then 1x1 and 3x3 side by side: (n, inplanes, h, w) -> (n, e1 + e3, h, w)."""
+    """A 1x1 convolution to few channels, then 1x1 and 3x3 side by side: (n, c_in, h, w) -> (n, c_out, h, w)."""
 
     def __init__(self, inplanes: int, squeeze_planes: int, expand1x1_planes: int, expand3x3_planes: int):
         super().__init__()

@@ -36,7 +36,7 @@ class MLPBlock(Sequential):
 
 
 class EncoderBlock(Module):
-    """``x + attention(norm(x))``, then ``x + mlp(norm(x))``: (n, tokens, hidden_dim) -> the same shape."""
+    """``x + attention(norm(x))``, then ``x + mlp(norm(x))``: (n, steps, features) -> the same shape."""
 
     def __init__(
         self, num_heads: int, hidden_dim: int, mlp_dim: int, dropout: float, attention_dropout: float, norm_layer: Layer
@@ -102,7 +102,7 @@ class VisionTransformer(Module):
     representation_size : width of a hidden layer in the head; none by default.
     norm_layer : from the width to a layer; layer norm with eps 1e-6 by default.
 
-    Shapes: x (n, 3, image_size, image_size) float -> logits (n, num_classes).
+    Shapes: x (n, 3, h, w) float -> logits (n, num_classes).
     """
 
     def __init__(
@@ -151,9 +151,9 @@ class VisionTransformer(Module):
             raise ValueError(
                 f"input: this model is for images of {self.image_size} x {self.image_size}, got {h} x {w}; resize them"
             )
-        x = self.conv_proj(x)  # (n, 3, h, w) -> (n, hidden_dim, h / patch, w / patch)
-        x = x.flatten(2).permute(0, 2, 1)  # -> (n, patches, hidden_dim)
-        x = ops.cat([self.class_token.expand(n, -1, -1), x], 1)  # -> (n, 1 + patches, hidden_dim)
+        x = self.conv_proj(x)  # (n, 3, h, w) -> (n, features, h_out, w_out)
+        x = x.flatten(2).permute(0, 2, 1)  # -> (n, steps, features)
+        x = ops.cat([self.class_token.expand(n, -1, -1), x], 1)  # -> (n, 1 + steps, features)
         return self.heads(self.encoder(x)[:, 0])
 
 

@@ -24,13 +24,15 @@ conv.py             convolution in one, two and three dimensions
 conv_transpose.py   its transpose
 fold.py             im2col and back
 pooling.py          max and average pooling
-norm.py             batch normalisation
+norm.py             batch normalisation; layer_norm.py, group_norm.py
 activation.py       ReLU and other activations made of straight pieces; activation_smooth.py, the curved ones
 softmax.py          softmax, log_softmax
 dropout.py          dropout
+embedding.py        rows of a table, and bags of them
+distance.py         normalising, distances of pairs, cosines
 attention.py        scaled dot-product attention; multi_head_attention.py, with its projections
 recurrent.py        RNN, LSTM, GRU: a layer over all steps
-loss.py             cross entropy, mean squared error
+loss.py             cross entropy; loss_regression.py, loss_binary.py, loss_margin.py, ctc.py
 from_data.py        tensor(data), from_numpy, ...
 creation.py         zeros, arange, ...
 sampling.py         rand, randn, multinomial, ...

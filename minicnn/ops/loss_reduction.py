@@ -42,7 +42,7 @@ def warn_of_broadcasting(what: str, input: Tensor, target: Tensor) -> None:
             f"{what}: target has shape {tuple(target.shape)}, input {tuple(input.shape)}; they broadcast, which is "
             "seldom what is meant",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,  # the caller of the loss
         )
 
 

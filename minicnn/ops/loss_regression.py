@@ -13,7 +13,7 @@ import numpy as np
 from ..autograd import Tensor, no_grad
 from .activation import FormulaActivation
 from .elementwise import abs, exp, log, square, where, xlogy
-from .loss_reduction import REDUCTIONS, reduced, reduction_of
+from .loss_reduction import REDUCTIONS, reduced, reduction_of, warn_of_broadcasting
 from .promotion import promote, require_floating
 
 
@@ -74,9 +74,9 @@ def l1_loss(
     >>> mc.nn.functional.l1_loss(mc.tensor([1.0, 3.0]), mc.tensor([0.0, 0.0]))
     tensor(2.)
 
-    Warns, Raises
-    -------------
-    as :func:`mse_loss`.
+    Raises
+    ------
+    ValueError : a weight of another shape, an unknown reduction. It warns as :func:`mse_loss`.
     """
     reduction = reduction_of(size_average, reduce, reduction)
     return _weighted("l1_loss", abs(_difference("l1_loss", input, target)), input, weight, reduction)
@@ -257,13 +257,7 @@ def _difference(what: str, input: Tensor, target: Tensor, floating: bool = False
     for name, x in (("input", input), ("target", target)):
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}: {what} needs a Tensor, got {type(x).__name__}")
-    if tuple(input.shape) != tuple(target.shape):
-        warnings.warn(
-            f"{what}: target has shape {tuple(target.shape)}, input {tuple(input.shape)}; they broadcast, which is "
-            "seldom what is meant",
-            UserWarning,
-            stacklevel=3,
-        )
+    warn_of_broadcasting(what, input, target)
     a, b = promote(input, target)
     if floating:
         require_floating(a, "input", what)

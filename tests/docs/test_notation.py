@@ -13,6 +13,7 @@ SHAPE = re.compile(r"(?<![\w.\])])\(((?:n|groups|chunks|kh\*kw), [\w*/+.\- ,]+)\
 # Words that say by themselves what they count.
 PLAIN_WORDS = {"pixels", "chunks", "blocks", "lanes", "taps", "tiles", "points", "windows", "panels", "columns"}
 PLAIN_WORDS |= {"hidden", "padded", "h_padded", "w_padded"}
+PLAIN_WORDS |= {"places", "positions", "axes", "size"}  # of what may have one, two or three dimensions
 PLAIN_WORDS |= {"steps", "states", "longest", "features", "depth", "m"}  # of sequences; values that are averaged
 
 

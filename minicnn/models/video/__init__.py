@@ -1,4 +1,4 @@
-"""Networks for video clips: (n, 3, frames, h, w).
+"""Networks for video clips: (n, 3, d, h, w), d frames.
 
 >>> from minicnn.models import video
 >>> type(video.r3d_18(num_classes=5)).__name__

@@ -62,7 +62,7 @@ Builder = type[Conv3DSimple] | type[Conv3DNoTemporal] | type[Conv2Plus1D]
 
 
 class BasicBlock(Module):
-    """Two convolutions beside a shortcut: (n, inplanes, t, h, w) -> (n, planes, t / s, h / s, w / s)."""
+    """Two convolutions beside a shortcut: (n, c_in, d, h, w) -> (n, c_out, d_out, h_out, w_out)."""
 
     expansion: ClassVar[int] = 1
 
@@ -116,7 +116,7 @@ class VideoResNet(Module):
     num_classes : outputs.
     zero_init_residual : start each branch at zero.
 
-    Shapes: x (n, 3, t, h, w) float -> logits (n, num_classes); made for 16 frames of 112 x 112.
+    Shapes: x (n, 3, d, h, w), d frames, float -> logits (n, num_classes); made for 16 frames of 112 x 112.
     """
 
     def __init__(
