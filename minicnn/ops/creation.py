@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, layout
+from .. import dtypes
 from ..autograd import Tensor
 from ..device import require_cpu
 from ..dtypes import DType, as_dtype
 from ..layout import as_format, contiguous_format, memory_format, preserve_format, require_strided
+from ..layout import empty as memory_of
+from ..layout import empty_like as memory_as
 from .promotion import fitted
 from .shape import _shape_argument
 
@@ -92,7 +94,7 @@ def empty(
     """A tensor with whatever was in memory: to be filled."""
     require_place(device, layout, pin_memory)
     shape = sizes_of(sizes, size)
-    return Tensor(_empty(shape, numpy_dtype(dtype), as_format(memory_format, len(shape))), requires_grad)
+    return Tensor(memory_of(shape, numpy_dtype(dtype), as_format(memory_format, len(shape))), requires_grad)
 
 
 def empty_strided(
@@ -316,7 +318,7 @@ def memory_like(
         raise TypeError(f"input: {what} expected a Tensor, got {type(input).__name__}")
     require_place(device, layout_, pin_memory)
     kind = (input.dtype if dtype is None else as_dtype(dtype)).numpy
-    return layout.empty_like(input._array, kind, as_format(format, input.ndim))
+    return memory_as(input._array, kind, as_format(format, input.ndim))
 
 
 def _filled(value: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -349,10 +351,6 @@ def full_like(
         fill_value = fill_value.item()
     array.fill(fitted(fill_value, array.dtype))
     return Tensor(array, requires_grad)
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype, format: memory_format) -> np.ndarray:
-    return layout.empty(shape, dtype, format)
 
 
 # ---- methods of tensors
