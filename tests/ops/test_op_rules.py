@@ -21,7 +21,23 @@ def leaf(*shape):
     return (mc.rand(*shape, dtype=mc.float64) + 0.5).requires_grad_()
 
 
+def recurrent(kind):
+    layer = getattr(mc.nn, kind)(3, 2).double()
+    return layer(leaf(4, 2, 3))[0]
+
+
 CALLS = {
+    "Attention": lambda: F.scaled_dot_product_attention(leaf(2, 3, 4), leaf(2, 5, 4), leaf(2, 5, 4)),
+    "RNN": lambda: recurrent("RNN"),
+    "LSTM": lambda: recurrent("LSTM"),
+    "GRU": lambda: recurrent("GRU"),
+    "Conv1d": lambda: F.conv1d(leaf(2, 3, 6), leaf(4, 3, 3), leaf(4), padding=1),
+    "Conv3d": lambda: F.conv3d(leaf(1, 2, 4, 5, 4), leaf(3, 2, 3, 3, 3), leaf(3), padding=1),
+    "ConvTranspose1d": lambda: F.conv_transpose1d(leaf(2, 3, 4), leaf(3, 2, 3), leaf(2), stride=2),
+    "ConvTranspose2d": lambda: F.conv_transpose2d(leaf(2, 3, 4, 3), leaf(3, 2, 3, 3), leaf(2), stride=2),
+    "ConvTranspose3d": lambda: F.conv_transpose3d(leaf(1, 2, 3, 3, 3), leaf(2, 2, 2, 2, 2), leaf(2), stride=2),
+    "Solve": lambda: mc.linalg.solve(leaf(3, 3) + 4 * mc.eye(3, dtype=mc.float64), leaf(3, 2)),
+    "SingularValues": lambda: mc.linalg.svdvals(leaf(3, 4)),
     "Add": lambda: leaf(2, 3) + leaf(3),
     "Sub": lambda: leaf(2, 3) - leaf(3),
     "Mul": lambda: leaf(2, 3) * leaf(3),
@@ -167,7 +183,13 @@ def test_the_sweep_covers_every_operation():
     assert set(CALLS) <= known
 
 
-BASES = {"FormulaActivation", "KernelActivation", "UnaryOp"}  # of operations, and none themselves
+BASES = {
+    "Convolution",
+    "TransposedConvolution",
+    "FormulaActivation",
+    "KernelActivation",
+    "UnaryOp",
+}  # of operations, and none themselves
 
 # Operations that only the compiler makes are tested beside it.
 FUSED = {op.__name__ for op in subclasses(Op) if op.__module__ in ("minicnn.ops.fused", "minicnn.ops.residual")}
