@@ -33,7 +33,7 @@ def erfinv_forward(x: np.ndarray) -> np.ndarray:
 
 
 def lgamma_forward(x: np.ndarray) -> np.ndarray:
-    """x of any shape -> ln |gamma(x)|: infinite at 0, -1, -2, ..."""
+    """x of any shape -> ``ln |gamma(x)|``: infinite at 0, -1, -2, ..."""
     return _each(lambda v: math.inf if v <= 0 and v == np.floor(v) else math.lgamma(v), x)
 
 
