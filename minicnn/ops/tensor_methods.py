@@ -32,6 +32,7 @@ from . import (
     norms,
     numpy_interop,
     products,
+    properties,
     rearrange,
     reduction,
     resizing,
@@ -309,6 +310,7 @@ METHODS: dict[str, Any] = {
     "__setitem__": inplace.setitem,
 }
 
+METHODS["is_nonzero"] = properties.is_nonzero
 METHODS.update(named(METHODS))
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)

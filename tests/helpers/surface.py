@@ -151,4 +151,42 @@ SIGNATURES = {
 }
 
 # Names whose results or rules are not quite torch's, and how.
-BEHAVIOUR: dict[str, str] = {}
+_MISSING_DIM = "`dim` has to be given; torch guesses one, with a warning"
+_TIES = "which of several equal elements comes is torch's choice only with `stable=True`"
+BEHAVIOUR = {
+    "torch.softmax": _MISSING_DIM,
+    "torch.log_softmax": _MISSING_DIM,
+    "torch.nn.functional.softmax": _MISSING_DIM,
+    "torch.nn.functional.softmin": _MISSING_DIM,
+    "torch.nn.functional.log_softmax": _MISSING_DIM,
+    "torch.sort": _TIES,
+    "torch.argsort": _TIES,
+    "torch.topk": "the index of one of several equal elements may be another one's",
+    "torch.mode": "the index of one of several equal elements may be another one's",
+    "torch.cdist": "differences are always taken themselves: exact, and larger in memory for large inputs",
+    "torch.compile": "fuses by a short list of patterns; no back end or mode to choose",
+    "torch.load": "never runs code: `weights_only=False` and `pickle_module` are refused",
+    "torch.Tensor.view": "`view(dtype)` is refused: convert with `to(dtype)`",
+    "torch.Tensor.resize_": "memory that others look at is refused",
+    "torch.Tensor.sort": _TIES,
+    "torch.Tensor.argsort": _TIES,
+    "torch.Tensor.topk": "the index of one of several equal elements may be another one's",
+    "torch.Tensor.mode": "the index of one of several equal elements may be another one's",
+    "torch.nn.functional.embedding_bag": "`scale_grad_by_freq` divides by a row's own frequency, torch by another's",
+    "torch.nn.functional.embedding": "`sparse=True` is refused: gradients are dense",
+    "torch.nn.Embedding": "`sparse=True` is refused: gradients are dense",
+    "torch.nn.SyncBatchNorm": "raises: use BatchNorm1d, BatchNorm2d or BatchNorm3d",
+    "torch.nn.CrossMapLRN2d": "raises: use LocalResponseNorm",
+    "torch.nn.TransformerEncoder": "has no nested tensors: padded places are computed in evaluation, not zero",
+    "torch.optim.SparseAdam": "raises: use Adam",
+    "torch.optim.Muon": "iterates in the parameters' type, torch in bfloat16",
+    "torch.autograd.gradcheck": "compares one random cotangent",
+    "torch.autograd.gradgradcheck": "raises: gradients of gradients are not supported",
+    "torch.autograd.inference_mode": "is `no_grad`",
+    "torch.inference_mode": "is `no_grad`",
+    "torch.autograd.functional.hessian": "raises: gradients of gradients are not supported",
+    "torch.autograd.functional.hvp": "raises: gradients of gradients are not supported",
+    "torch.autograd.functional.vhp": "raises: gradients of gradients are not supported",
+    "torch.autograd.functional.jvp": "is computed from the whole Jacobian",
+    "torch.utils.checkpoint.checkpoint": "`use_reentrant=True` works with `grad()` too; both recompute in the same way",
+}
