@@ -248,10 +248,10 @@ def compile(model: Module | None = None, **options: Any) -> CompiledModule | Cal
     >>> first, second = model(x), model(x)
     >>> print(model.plan)
     Sequential: 3 operations traced, 2 run
-    operation      fused from             result        bytes
-    Conv2d                                (4, 2, 6, 6)  1,152
-    add_(1)                               ()
-    BatchNormReLU  BatchNormTrain + ReLU  (4, 2, 6, 6)  1,152
+    operation      fused from                    result        bytes
+    Conv2d                                       (4, 2, 6, 6)  1,152
+    add_(1)                                      ()
+    BatchNormReLU  bias + BatchNormTrain + ReLU  (4, 2, 6, 6)  1,152
     kept for the backward pass: 3,344 bytes; unfused 3,344
 
     Raises

@@ -59,7 +59,7 @@ def download(
     advice: str,
     stall_seconds: float = 30.0,
     sha256_prefix: str = "",
-    max_bytes: int = _MAX_BYTES,
+    max_bytes: int | None = None,
     progress: bool = True,
 ) -> Path:
     """Fetch ``target`` from the first of ``urls`` that has it.
@@ -72,7 +72,7 @@ def download(
     advice : ends the error message: what to do without a network.
     stall_seconds : give a mirror up when it sends less than 8 KiB in this time.
     sha256_prefix : the first hex digits of the file's SHA-256.
-    max_bytes : give a mirror up that sends more.
+    max_bytes : give a mirror up that sends more; 1 GiB by default.
     progress : show a bar on a terminal.
 
     Raises
@@ -117,7 +117,7 @@ def _sha256(path: Any) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _transfer(url: str, output: Any, stall_seconds: float, max_bytes: int = _MAX_BYTES, progress: bool = True) -> None:
+def _transfer(url: str, output: Any, stall_seconds: float, max_bytes: int | None = None, progress: bool = True) -> None:
     """``url`` -> ``output``, a path or an open binary file (Pooch passes a path)."""
     if not hasattr(output, "write"):
         with open(output, "wb") as file:
@@ -132,7 +132,7 @@ def _transfer(url: str, output: Any, stall_seconds: float, max_bytes: int = _MAX
         declared = response.headers.get("Content-Length", "")
         total = int(declared) if declared.isdigit() else None
         with _progress_bar(url.rsplit("/", 1)[-1], total, progress) as advance:
-            received = _copy(response, output, stall_seconds, advance, max_bytes)
+            received = _copy(response, output, stall_seconds, advance, _MAX_BYTES if max_bytes is None else max_bytes)
     if total is not None and received != total:
         raise _TransferError(f"the transfer broke off after {received} of {total} bytes")
 

@@ -23,8 +23,9 @@ def unwrapped(state_dict: Mapping[str, Any], wanted: set[str]) -> tuple[Mapping[
 
     A state dict that has any of the keys in ``wanted`` comes back as it is.
 
-    >>> unwrapped({"epoch": 3, "state_dict": {"module.weight": 0}}, {"weight"})
-    (OrderedDict({'weight': 0}), "took 'state_dict' out of the checkpoint and 'module.' off its keys")
+    >>> found, taken_off = unwrapped({"epoch": 3, "state_dict": {"module.weight": 0}}, {"weight"})
+    >>> dict(found), taken_off
+    ({'weight': 0}, "took 'state_dict' out of the checkpoint and 'module.' off its keys")
     """
     found, steps = state_dict, []
     while not wanted & found.keys():

@@ -32,6 +32,7 @@ OTHER_NAMES: dict[str, dict[str, str]] = {
     "reshape": {"shape": "*"},
     "view": {"size": "*", "dtype": "*"},
     "expand": {"size": "*"},
+    "resize_": {"size": "*"},
     "repeat": {"repeats": "*"},
     "sum_to_size": {"size": "*"},
 }

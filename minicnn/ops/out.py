@@ -27,7 +27,7 @@ WITH_OUT = """
     lgamma linspace log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not
     logical_or logical_xor logit logspace logsumexp lt masked_select matmul max maximum mean median min minimum
     mm mode msort mul multinomial multiply mv nan_to_num nanmean nanmedian nanquantile nansum narrow_copy ne neg
-    negative nonzero norm normal not_equal ones outer permute_copy pow prod quantile rad2deg rand randint randn
+    negative nextafter nonzero norm normal not_equal ones outer permute_copy pow prod quantile rad2deg rand randint randn
     randperm reciprocal remainder renorm round row_stack rsqrt scatter scatter_add scatter_reduce searchsorted
     select_copy sgn sigmoid sign signbit sin sinc sinh softmax sort sqrt square squeeze_copy stack std sub
     subtract sum take take_along_dim tan tanh tensordot threshold topk transpose_copy tril triu true_divide

@@ -5,7 +5,7 @@
 >>> transfer.replace_head(model, 5).fc
 Linear(in_features=512, out_features=5, bias=True)
 >>> transfer.freeze(model, until="layer3")
-Frozen(parameters=47, until='layer3', batch_norm='eval')
+Frozen(parameters=45, until='layer3', batch_norm='eval')
 >>> len([p for p in model.parameters() if p.requires_grad])
 17
 

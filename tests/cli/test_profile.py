@@ -99,7 +99,7 @@ def test_a_file_elsewhere(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["resnet"], "MODEL resnet: there is cnn, lenet5, mlp, mnist_cnn; your own is named module:attribute or path/"),
+        (["resnet"], "MODEL resnet: there is cnn, alexnet, convnext_tiny, densenet121"),
         (["own_net:"], "expected module:attribute or path/to/file.py:attribute"),
         (["own_net:Ned"], "own_net has no 'Ned'; there is Net, Gate"),
         (["own_net:number"], "it is a int; expected a Module, or what makes one"),

@@ -163,7 +163,7 @@ def grid_sample(images, matrices, mode):
     c=st.integers(1, 3),
     h=st.integers(1, 9),
     w=st.integers(1, 9),
-    mode=st.sampled_from(list(InterpolationMode)),
+    mode=st.sampled_from([InterpolationMode.NEAREST, InterpolationMode.BILINEAR]),
     seed=st.integers(0, 1000),
 )
 def test_warp_equals_grid_sample(n, c, h, w, mode, seed):
@@ -189,7 +189,7 @@ def test_bilinear_blends_the_fill_by_its_share():
 def test_far_outside_is_all_fill_and_integers_are_rounded():
     images = np.full((1, 2, 3, 3), 200, np.uint8)
     far = np.array([[1, 0, 1e9, 0, 1, -1e9]])
-    for mode in InterpolationMode:
+    for mode in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
         result = warp(images, far, mode, np.array([7.0, 9.0]))
         assert result.dtype == np.uint8
         assert (result[0, 0] == 7).all()

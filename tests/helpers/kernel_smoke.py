@@ -200,6 +200,34 @@ def check_selection(rng: np.random.Generator, dtype: Any) -> None:
     compare("matmul", batch, batch.swapaxes(1, 2), terms=3)
 
 
+def check_attention(rng: np.random.Generator, dtype: Any) -> None:
+    for queries, keys, causal in ((5, 7, False), (70, 70, True)):
+        q, k, v = (rng.standard_normal((2, 3, n, 9)).astype(dtype) for n in (queries, keys, keys))
+        mask = rng.standard_normal((2, 1, queries, keys)).astype(dtype)
+        out, log_sum = compare("attention_forward", q, k, v, mask, 0.3, causal, terms=100)
+        grad_out = rng.standard_normal(out.shape).astype(dtype)
+        compare("attention_backward", grad_out, q, k, v, mask, 0.3, causal, out, log_sum, terms=1000)
+
+
+def check_special_functions(rng: np.random.Generator, dtype: Any) -> None:
+    x = np.abs(rng.standard_normal((3, 37))).astype(dtype) + dtype(0.1)
+    for name in ("erf", "erfc", "lgamma", "digamma", "trigamma"):
+        compare(f"{name}_forward", x, terms=10)
+    compare("erfinv_forward", np.tanh(x) * dtype(0.9), terms=10)
+
+
+def check_prepared_product(rng: np.random.Generator, dtype: Any) -> None:
+    a, b = rng.standard_normal((7, 35)).astype(dtype), rng.standard_normal((35, 33)).astype(dtype)
+    results = []
+    for backend in (cpu, reference):
+        out = np.ones((7, 33), dtype)
+        backend.prepare_matmul(b)(a, out)
+        results.append(out)
+    tolerance = 64 * float(np.finfo(dtype).eps) * 6  # a sum of 35 numbers of size 1, with a margin
+    np.testing.assert_allclose(*results, rtol=tolerance, atol=tolerance)
+    compare("row_major", rng.standard_normal((2, 5, 6, 7)).astype(dtype).transpose(0, 3, 1, 2))
+
+
 def check_all() -> None:
     for dtype in DTYPES:
         rng = np.random.default_rng(0)
@@ -216,6 +244,9 @@ def check_all() -> None:
         for c, size in ((5, (7, 6)), (33, (5,)), (70, (4, 5, 3))):
             check_pooling(rng, dtype, c, size)
         check_resampling(rng, dtype)
+        check_attention(rng, dtype)
+        check_special_functions(rng, dtype)
+        check_prepared_product(rng, dtype)
 
 
 def main() -> None:

@@ -149,13 +149,10 @@ def convert(value: Any, memo: dict[int, Any]) -> Any:
             base = np.lib.stride_tricks.as_strided(array, array.shape, array.strides)
             copy = array.copy(order="K") if all(s > 0 for s in base.strides) else array.copy()
             length = value.untyped_storage().nbytes() // value.element_size()
-            if (
-                value.numel() and length != value.numel()
-            ):  # a part of a larger block of memory, of which as_strided sees all
+            if value.numel() and length != value.numel():  # a part of a larger block, of which as_strided sees all
                 memory = value.detach().as_strided((length,), (1,), 0).numpy().copy()
-                copy = np.ndarray(
-                    array.shape, array.dtype, memory, value.storage_offset() * array.itemsize, array.strides
-                )
+                start = memory[value.storage_offset() :]
+                copy = np.lib.stride_tricks.as_strided(start, array.shape, array.strides)
             memo[id(value)] = (
                 mc.from_numpy(copy).requires_grad_(value.requires_grad) if value.requires_grad else mc.from_numpy(copy)
             )
@@ -450,7 +447,9 @@ def run_error(tally: Tally, op: Any, error: Any, function: Callable[..., Any]) -
     else:
         return
     try:
-        function(*arguments, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            function(*arguments, **options)
     except Exception as raised:
         unkind = (
             isinstance(raised, (AssertionError, IndexError, ValueError, TypeError, RuntimeError, NotImplementedError))

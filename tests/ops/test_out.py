@@ -1,5 +1,7 @@
 """``out=``: results written into tensors that are there already, for every function that takes it in torch."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -23,9 +25,7 @@ def test_same_values_and_the_tensor_itself(name):
 
 def test_every_name_is_there_and_takes_it():
     for name in WITH_OUT.split():
-        with pytest.raises((TypeError, ValueError, RuntimeError, IndexError, NotImplementedError)) as caught:
-            getattr(mc, name)(out=mc.empty(0))
-        assert "unexpected keyword argument 'out'" not in str(caught.value), name
+        assert "out" in inspect.signature(getattr(mc, name)).parameters, name
 
 
 def test_memory_is_the_given_one():
