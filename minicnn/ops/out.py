@@ -32,6 +32,7 @@ WITH_OUT = """
     select_copy sgn sigmoid sign signbit sin sinc sinh softmax sort sqrt square squeeze_copy stack std sub
     subtract sum take take_along_dim tan tanh tensordot threshold topk transpose_copy tril triu true_divide
     trunc unsqueeze_copy var vdot vstack where xlogy zeros
+    frexp
 """
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -49,4 +49,4 @@ def test_a_few_samples(op):
 @pytest.mark.slow
 @pytest.mark.parametrize("op", cases(more=True))
 def test_many_samples(op):
-    check(op, 25)
+    check(op, 6)
