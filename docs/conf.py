@@ -30,7 +30,8 @@ myst_url_schemes = {"http": None, "https": None, "source": {"url": "{{path}}.htm
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"  # shapes and types are in the docstrings
-autodoc_preserve_defaults = True
+# Defaults as values: wrapped functions (ops/out.py) have an argument more than their source, which the other way trips over.
+autodoc_preserve_defaults = False
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_param = False
