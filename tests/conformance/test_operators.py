@@ -23,6 +23,15 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "cat": ("the written-to tensor refer to a single memory location", "unsupported operation"),
     "gather": ("unsupported operation", "Expected out tensor to have dtype"),
     "masked_select": ("unsupported operation",),
+    "aminmax": ("Expected out tensor to have dtype",),
+    # Which of several equal elements is named: values are equal.
+    "mode": ("result 1 differs",),
+    # What is left of float32 where terms cancel. Beside float64, PyTorch's gradients of ctc_loss are off by 1e-4, these by
+    # 1e-5; over a single feature layer_norm's gradient is 0 but for rounding.
+    "nn.functional.ctc_loss": ("ctc_loss (float32",),
+    "nn.functional.layer_norm": ("layer_norm (float32[1], [1]",),
+    "logcumsumexp": ("logcumsumexp (float32", "logcumsumexp method (float32"),
+    "cov": ("cov (float32", "cov method (float32"),
 }
 
 
