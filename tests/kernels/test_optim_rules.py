@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import itertools
 from typing import Any
 
@@ -177,7 +178,9 @@ def test_segments_of_any_sizes(case, data, sizes, seed):
         results.append(list(own))
     assert_close(results[0], list(expected))
     for one, other in zip(*map(flat, results), strict=True):
-        np.testing.assert_array_equal(one, other)
+        # With checked bounds LLVM contracts products and sums differently at a chunk's edge: a unit in the last place.
+        ulps = 4 if os.environ.get("NUMBA_BOUNDSCHECK") == "1" else 0
+        np.testing.assert_allclose(one, other, rtol=ulps * np.finfo(one.dtype).eps, atol=ulps * np.finfo(one.dtype).eps)
 
 
 @BOTH
