@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 import itertools
+import os
 from typing import Any
 
 import numpy as np
