@@ -16,7 +16,7 @@ from ..data.transforms import ImageClassification
 from ..nn import Module
 from ..weights import CheckpointError, load
 from ..weights.safetensors import read_metadata
-from .published import WeightsEnum, _is_path
+from .published import WeightsEnum, is_path
 
 
 class Classifier:
@@ -41,7 +41,7 @@ class Classifier:
         from . import get_model, get_model_weights
 
         published: Any = get_model_weights(model)
-        if _is_path(os.fspath(weights)):
+        if is_path(os.fspath(weights)):
             path = Path(weights)
             facts = read_metadata(path) if path.suffix == ".safetensors" else {}
             if facts.get("model", model) != model:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..nn import init
-from ..nn.checkpoint_keys import PREFIXES
+from ..nn.checkpoint_keys import common_prefix
 
 
 class Match(NamedTuple):
@@ -31,7 +31,7 @@ def best_matches(state_dict: Mapping[str, Any], most: int = 3) -> list[Match]:
     from . import get_model, list_models
 
     shapes = {key: tuple(value.shape) for key, value in state_dict.items()}
-    while prefix := next((p for p in PREFIXES if shapes and all(key.startswith(p) for key in shapes)), None):
+    while prefix := common_prefix(shapes):
         shapes = {key[len(prefix) :]: shape for key, shape in shapes.items()}
     found = []
     for name in list_models():

@@ -166,12 +166,13 @@ def chosen(weights: WeightsLike, config: dict[str, Any], names: type[WeightsEnum
             weights = "IMAGENET1K_V1" if names is None or "IMAGENET1K_V1" in names.__members__ else "DEFAULT"
         config["_weights"] = weights
     weights = config.get("_weights", weights)
-    if isinstance(weights, os.PathLike) or (isinstance(weights, str) and _is_path(weights)):
+    if isinstance(weights, os.PathLike) or (isinstance(weights, str) and is_path(weights)):
         return os.fspath(weights)
     return weights if names is None else names.verify(weights)
 
 
-def _is_path(weights: str) -> bool:
+def is_path(weights: str) -> bool:
+    """Whether ``weights`` names a file rather than published weights."""
     return Path(weights).suffix in (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar") or Path(weights).is_file()
 
 

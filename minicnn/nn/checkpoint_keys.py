@@ -8,7 +8,7 @@ A training checkpoint is a dictionary with the weights under ``"state_dict"`` or
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minicnn.autograd import Tensor
@@ -16,6 +16,16 @@ from minicnn.autograd import Tensor
 # Where scripts put the weights, by how often one meets it.
 PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "module")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+
+
+def common_prefix(keys: Iterable[Any]) -> str | None:
+    """The wrapper's prefix that all keys begin with, or None.
+
+    >>> common_prefix(["module.weight", "module.bias"])
+    'module.'
+    """
+    names = [str(key) for key in keys]
+    return next((p for p in PREFIXES if names and all(name.startswith(p) for name in names)), None)
 
 
 def unwrapped(state_dict: Mapping[str, Any], wanted: set[str]) -> tuple[Mapping[str, Any], str | None]:
@@ -34,7 +44,7 @@ def unwrapped(state_dict: Mapping[str, Any], wanted: set[str]) -> tuple[Mapping[
             found = found[place]
             steps.append(f"{place!r} out of the checkpoint")
             continue
-        prefix = next((p for p in PREFIXES if found and all(str(key).startswith(p) for key in found)), None)
+        prefix = common_prefix(found)
         if prefix is None:
             return state_dict, None  # nothing fits: the error speaks of the keys as they came
         metadata = getattr(found, "_metadata", None)
