@@ -13,7 +13,7 @@ from .indexing import combine_along
 from .joining import cat
 from .promotion import cast, require_floating
 from .reduction import ValuesAndIndices, normalize_dim
-from .shape import clone, reshape
+from .shape import clone, reshape, squeeze
 from .sorting import _along
 from .views import narrow
 
@@ -238,8 +238,13 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: int | float | None = No
     """
     if x is not None and dx is not None:
         raise TypeError("trapezoid: give x or dx, not both")
-    areas, axis = _areas(y, x, 1 if dx is None else dx, dim, "trapezoid")
-    return areas.sum(axis)
+    dx = 1 if dx is None else dx
+    areas, axis = _areas(y, x, dx, dim, "trapezoid")
+    if x is not None or y.ndim == 0 or y.shape[axis] == 0:
+        return areas.sum(axis)
+    # Equal steps: each value counts once, the two at the ends half; and a NaN counts where it is alone.
+    ends = narrow(y, axis, 0, 1) + narrow(y, axis, y.shape[axis] - 1, 1)
+    return (y.sum(axis) - squeeze(ends, axis) * 0.5) * dx
 
 
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: int | float | None = None, dim: int = -1) -> Tensor:

@@ -50,6 +50,14 @@ def test_any_dimension(x, data):
         compare(lambda m, x: m.trapezoid(x, dim=dim), x, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("values", [[np.nan], [np.inf], [2.0], [np.inf, 1.0, 2.0], [1.0, -np.inf, 2.0]])
+def test_areas_of_values_that_are_not_finite(values):
+    x = np.array(values)
+    compare(lambda m, x: m.trapezoid(x), x)
+    compare(lambda m, x: m.trapezoid(x, dx=0.5), x)
+    compare(lambda m, x: m.trapezoid(x, m.ones_like(x)), x)
+
+
 def test_several_zeros_in_a_row():
     x = np.array([[2.0, 0.0, 3.0, 0.0, 4.0], [0.0, 0.0, 1.0, -2.0, 0.0], [1.0, 2.0, 3.0, 4.0, 0.0]])
     compare(lambda m, x: (x.cumprod(1), x.cumprod(0)), x)
