@@ -6,7 +6,7 @@ Where to read what:
 - `loader.py`, `fetch.py`, `workers.py`: DataLoader, one batch, its threads; `randomness.py`: whose random numbers
 - `mnist.py`, `image_folder.py`: data sets; `idx.py`, `images.py`, `downloads.py`: their files
 - `catalogue.py`, `arrays.py`: `open_dataset`, which the command line uses
-- `transforms/`: Compose, ToTensor, Normalize, random shifts, crops, flips and rotations
+- `transforms/`: what happens to an image on its way to a batch: crops, flips, colours, rotations, normalising
 
 Importing this imports neither Pillow nor Pooch; what needs them does so when it is used.
 """

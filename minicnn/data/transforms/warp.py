@@ -18,16 +18,21 @@ from typing import Any
 
 import numpy as np
 
+from .pil import pil_fill
+
 _BLOCK_PIXELS = 1 << 13
 
 
 class InterpolationMode(enum.Enum):
     """How a pixel between pixels is read. The strings, such as "nearest" and "bilinear", do as well.
 
-    Turning and shifting (`RandomAffine`, `RandomRotation`) know the first two; resizing knows all, as Pillow does.
+    Resizing knows all of them for PIL images and the first four for tensors; turning and shifting (`RandomAffine`,
+    `RandomRotation`) know "nearest" and "bilinear", and "bicubic" for PIL images. "nearest-exact" counts from the middles
+    of pixels, as Pillow's "nearest" does; "nearest" is for tensors what old programs did.
     """
 
     NEAREST = "nearest"
+    NEAREST_EXACT = "nearest-exact"
     BILINEAR = "bilinear"
     BICUBIC = "bicubic"
     BOX = "box"
@@ -151,7 +156,4 @@ def warp_pil(image: Any, matrix: Sequence[float], mode: InterpolationMode, fill:
     from PIL import Image
 
     resample = Image.Resampling.NEAREST if mode is InterpolationMode.NEAREST else Image.Resampling.BILINEAR
-    bands = len(image.getbands())
-    whole = [float(value) if image.mode == "F" else round(float(value)) for value in fill]
-    colour: Any = whole[0] if bands == 1 else tuple(whole * bands if len(whole) == 1 else whole)
-    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample, fillcolor=colour)
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample, fillcolor=pil_fill(image, fill))

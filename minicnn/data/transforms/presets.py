@@ -1,0 +1,73 @@
+"""The preprocessing that published weights are used with. Pictures of any mode become RGB first.
+
+`weights.transforms()` returns one of these with the weights' own numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn.autograd import Tensor
+
+from .basic import Normalize, ToTensor
+from .cropping import CenterCrop
+from .pil import require_image
+from .random_transform import pair
+from .resizing import Resize
+from .warp import InterpolationMode
+
+
+class ImageClassification:
+    """The preprocessing of published weights: resize, crop the middle, scale to 0..1, normalise.
+
+    Parameters
+    ----------
+    crop_size, resize_size : one number (a square; the shorter side), or height and width.
+    mean, std : for each channel.
+    interpolation : of the resizing.
+
+    >>> from PIL import Image
+    >>> preprocess = ImageClassification(crop_size=224)
+    >>> preprocess(Image.new("RGB", (640, 480))).shape
+    minicnn.Size([3, 224, 224])
+    """
+
+    def __init__(
+        self,
+        *,
+        crop_size: int | Sequence[int],
+        resize_size: int | Sequence[int] = 256,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+        interpolation: InterpolationMode | str = InterpolationMode.BILINEAR,
+    ):
+        self.crop_size = pair(crop_size, "crop_size")
+        self.resize_size = resize_size
+        self.mean, self.std, self.interpolation = tuple(mean), tuple(std), InterpolationMode(interpolation)
+        self._resize, self._crop = Resize(resize_size, self.interpolation), CenterCrop(self.crop_size)
+        self._to_tensor, self._normalize = ToTensor(), Normalize(self.mean, self.std)
+
+    def __call__(self, image: Any) -> Tensor:
+        require_image(image, type(self).__name__)
+        if image.mode != "RGB":
+            image = image.convert("RGB")
+        return self._normalize(self._to_tensor(self._crop(self._resize(image))))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(\n    crop_size={self.crop_size}\n    resize_size={self.resize_size}\n"
+            f"    mean={self.mean}\n    std={self.std}\n    interpolation={self.interpolation.value}\n)"
+        )
+
+
+class VideoClassification(ImageClassification):
+    """The same for a clip, a sequence of PIL images: -> (3, frames, height, width)."""
+
+    def __call__(self, clip: Any) -> Tensor:
+        frames = [super(VideoClassification, self).__call__(frame)._array for frame in clip]
+        if not frames:
+            raise ValueError("VideoClassification: expected at least one frame")
+        return Tensor(np.stack(frames, 1))  # t times (3, h, w) -> (3, t, h, w)
