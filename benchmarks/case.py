@@ -20,8 +20,9 @@ Maker = Callable[[], Call]  # prepares the operands and returns what is timed; i
 MINICNN, COMPILED = "minicnn", "minicnn, compiled"
 TORCH, CHANNELS_LAST, INDUCTOR = "torch", "torch, channels_last", "torch.compile"
 JAX = "JAX jit"
+ONNX = "onnxruntime"
 
-LIBRARIES = ("torch", "jax")  # that may be missing
+LIBRARIES = ("torch", "jax", "onnxruntime")  # that may be missing
 
 UNCACHED = 96 << 20  # bytes: several times the last-level cache of common machines
 
@@ -84,4 +85,6 @@ def missing(peer: str) -> str | None:
         return f"{library} is not installed"
     if peer == INDUCTOR and not any(map(shutil.which, ("c++", "g++", "clang++"))):
         return "torch.compile needs a C++ compiler"
+    if peer == ONNX and (lacks := [name for name in ("onnx", "torch") if importlib.util.find_spec(name) is None]):
+        return f"{lacks[0]} is not installed, which makes its graph"
     return None

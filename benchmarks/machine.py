@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("numpy", "numba", "torch", "jax")
+PACKAGES = ("numpy", "numba", "torch", "jax", "onnxruntime")
 
 
 def machine() -> dict[str, str]:

@@ -7,6 +7,7 @@ from types import ModuleType
 
 BENCHES = (
     "train_step",
+    "models",
     "resnet_block",
     "memory",
     "start_up",

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .case import CHANNELS_LAST, COMPILED, INDUCTOR, JAX, MINICNN, TORCH
+from .bench_models import MODELS
+from .case import CHANNELS_LAST, COMPILED, INDUCTOR, JAX, MINICNN, ONNX, TORCH
 
 STEP = "MNIST CNN, batch 64"
 POOLED = "batch norm + ReLU + max-pool"
@@ -79,6 +80,20 @@ def _targets() -> Iterable[Target]:
         for peer, name in ((TORCH, "eager"), (CHANNELS_LAST, "channels_last")):
             what = f"residual block, {mode}, against PyTorch {name}"
             yield Target(what, "resnet_block", ("64 channels, 56x56, batch 8",), own, peer, 1.3, 2)
+    for model in MODELS:
+        for batch in (1, 8):
+            case = (f"{model}, batch {batch}",)
+            for peer, name, stretch in (
+                (CHANNELS_LAST, "PyTorch channels_last", 1.4),
+                (ONNX, "ONNX Runtime (a hope)", None),
+            ):
+                what = f"inference, {case[0]}, compiled, against {name}"
+                yield Target(what, "models", case, COMPILED, peer, 1, stretch)
+    for own, mode in ((MINICNN, "eager"), (COMPILED, "compiled")):
+        for peer, name in ((TORCH, "eager"), (CHANNELS_LAST, "channels_last")):
+            what = f"training step of ResNet-18, {mode}, against PyTorch {name}"
+            yield Target(what, "models", ("resnet18, training step, batch 16, 64x64",), own, peer, 1)
+    yield Target("building ResNet-50, milliseconds", "models", ("building resnet50",), MINICNN, None, 1000, less=True)
     for own, mode in ((MINICNN, "eager"), (COMPILED, "compiled")):
         memory = "memory", (f"peak, {STEP}",)
         yield Target(f"peak memory of training, {mode}, over PyTorch eager", *memory, own, TORCH, 1, 0.5, less=True)
