@@ -15,6 +15,7 @@ from .collate import default_collate
 from .dataset import Subset, batch_getter
 from .randomness import (
     BATCH_STREAM,
+    COLLATE_STREAM,
     ITERABLE_STREAM,
     SampleGenerators,
     SampleSource,
@@ -45,7 +46,7 @@ class MapFetcher:
     def fetch(self, epoch_seed: int, number: int, keys: Sequence[Key]) -> Any:
         """Batch ``number`` of the epoch, made of the samples ``keys``."""
         if not self.batched:
-            return self._collate(self._sample(epoch_seed, number, keys[0]), number, keys)
+            return self._collate(self._sample(epoch_seed, number, keys[0]), epoch_seed, number, keys)
         indices = [index for index, _ in keys]
         whole = batch_getter(self.dataset) if self.collate_fn is default_collate else None
         if whole is not None:
@@ -61,7 +62,7 @@ class MapFetcher:
                 samples = _telling(lambda: many(indices), f"fetching {_several(indices, number)}")
         else:
             samples = [self._sample(epoch_seed, number, key) for key in keys]
-        return self._collate(samples, number, keys)
+        return self._collate(samples, epoch_seed, number, keys)
 
     def _sample(self, epoch_seed: int, number: int, key: Key) -> Any:
         with drawing_from(SampleSource(epoch_seed, *key)):
@@ -71,8 +72,9 @@ class MapFetcher:
                 _tell(error, f"fetching sample {key[0]!r} (batch {number})")
                 raise
 
-    def _collate(self, samples: Any, number: int, keys: Sequence[Key]) -> Any:
-        return _telling(lambda: self.collate_fn(samples), f"collating {_several([i for i, _ in keys], number)}")
+    def _collate(self, samples: Any, epoch_seed: int, number: int, keys: Sequence[Key]) -> Any:
+        what = f"collating {_several([i for i, _ in keys], number)}"
+        return _collated(self.collate_fn, samples, epoch_seed, number, what)
 
 
 class IterableFetcher:
@@ -95,7 +97,7 @@ class IterableFetcher:
             if self._samples is None:
                 self._samples = iter(self.dataset)
                 self._pass_over(self._samples, skip)
-            return self._next(self._samples, number)
+            return self._next(self._samples, epoch_seed, number)
 
     def _pass_over(self, source: Iterator[Any], skip: int) -> None:
         size = self.batch_size or 1
@@ -104,7 +106,7 @@ class IterableFetcher:
         if batches < skip:
             raise ValueError(TOO_SHORT.format(skip, batches))
 
-    def _next(self, source: Iterator[Any], number: int) -> Any:
+    def _next(self, source: Iterator[Any], epoch_seed: int, number: int) -> Any:
         samples = _telling(
             lambda: list(itertools.islice(source, self.batch_size or 1)),
             f"reading batch {number} of an iterable data set",
@@ -112,7 +114,7 @@ class IterableFetcher:
         if not samples or (self.drop_last and len(samples) < (self.batch_size or 1)):
             return END
         batch = samples if self.batch_size is not None else samples[0]
-        return _telling(lambda: self.collate_fn(batch), f"collating batch {number}")
+        return _collated(self.collate_fn, batch, epoch_seed, number, f"collating batch {number}")
 
 
 def items_getter(dataset: Any) -> Callable[[list], list] | None:
@@ -121,6 +123,21 @@ def items_getter(dataset: Any) -> Callable[[list], list] | None:
     if inherits and (type(dataset).__getitem__ is not Subset.__getitem__ or items_getter(dataset.dataset) is None):
         return None
     return getattr(dataset, "__getitems__", None)
+
+
+def _collated(collate_fn: Callable[[Any], Any], samples: Any, epoch_seed: int, number: int, what: str) -> Any:
+    """The batch, made with random numbers of its own: the same in every worker, and after an interruption."""
+    if collate_fn is default_collate:
+        return _telling(lambda: collate_fn(samples), what)
+    made: list[Generator] = []
+
+    def generator() -> Generator:
+        if not made:
+            made.append(keyed_generator(epoch_seed, COLLATE_STREAM, number))
+        return made[0]
+
+    with drawing_from(generator):
+        return _telling(lambda: collate_fn(samples), what)
 
 
 def _telling(do: Callable[[], Any], what: str) -> Any:

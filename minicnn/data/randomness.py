@@ -1,9 +1,10 @@
 """Random numbers that belong to a sample, so that nothing but the sample decides them.
 
 A loader draws one 64-bit *epoch seed*. From it, every source of randomness in the epoch gets a generator of its own:
-the sampler (which decides the order) one, each sample one, keyed by its index. Random transforms ask
-:func:`sample_generator` for the one in force. So the augmented batches are a pure function of the epoch seed: the same
-for any number of workers, with or without prefetching, and after resuming in the middle of an epoch.
+the sampler (which decides the order) one, each sample one, keyed by its index, each batch one for what its
+``collate_fn`` draws (MixUp). Random transforms ask :func:`sample_generator` for the one in force. So the augmented
+batches are a pure function of the epoch seed: the same for any number of workers, with or without prefetching, and
+after resuming in the middle of an epoch.
 
 Read next: `loader.py`, which opens these scopes, and `transforms/`, which draws.
 """
@@ -23,13 +24,14 @@ _current: ContextVar[Callable[[], Generator] | None] = ContextVar("minicnn.data.
 
 _MASK = (1 << 64) - 1
 # Streams of an epoch that no sample's key can meet: samples use (index, occurrence) below one more word.
-SAMPLE_STREAM, ORDER_STREAM, ITERABLE_STREAM, BATCH_STREAM = range(4)
+SAMPLE_STREAM, ORDER_STREAM, ITERABLE_STREAM, BATCH_STREAM, COLLATE_STREAM = range(5)
 
 
 def sample_generator() -> Generator:
     """The generator that random transforms draw from.
 
-    Inside a `DataLoader`: that of the sample being fetched, keyed by (epoch seed, sample index). Elsewhere: the default
+    Inside a `DataLoader`: that of the sample being fetched, keyed by (epoch seed, sample index), or in its
+    ``collate_fn`` that of the batch. Elsewhere: the default
     generator, which ``mc.manual_seed`` seeds. Use it in transforms of your own to make them repeatable too.
 
     >>> import minicnn as mc

@@ -121,7 +121,7 @@ def test_normalize_in_place_writes_and_is_noticed():
         (lambda: T.RandomAffine(0, scale=(0, 2)), ValueError, "scale: expected two factors above 0"),
         (lambda: T.RandomAffine(0, shear=(1, 2, 3)), ValueError, "shear: expected a number or 2 or 4"),
         (lambda: T.RandomAffine(0, center=(1,)), ValueError, "center: expected"),
-        (lambda: T.RandomAffine(0, interpolation="cubic"), ValueError, "one of 'nearest', 'bilinear', got 'cubic'"),
+        (lambda: T.RandomAffine(0, interpolation="cubic"), ValueError, "'nearest', 'bilinear', 'bicubic', got 'cubic'"),
         (lambda: T.RandomAffine(0, fill=float("nan")), ValueError, "fill: expected"),
         (lambda: T.RandomRotation(3)(np.zeros((2, 2))), TypeError, "got ndarray; put ToTensor"),
         (lambda: T.RandomRotation(3)(mc.zeros(2)), ValueError, r"\(..., h, w\), got shape \(2,\)"),

@@ -1,9 +1,11 @@
 """Transforms with torchvision's names, arguments and results.
 
-- `basic.py`: Compose, ToTensor, Normalize, Lambda
+- `basic.py`, `conversion.py`: Compose, ToTensor, Normalize, Lambda; PILToTensor, ToPILImage, ConvertImageDtype
+- `choosing.py`: RandomApply, RandomChoice, RandomOrder
 - `resizing.py`, `cropping.py`, `padding.py`, `flips.py`: Resize, the crops (RandomResizedCrop), Pad, mirror images
 - `random_geometry.py`, `warp.py`: RandomRotation, RandomAffine, and the arithmetic of turning and shifting pixels
-- `colour.py`, `colour_arithmetic.py`: ColorJitter, Grayscale
+- `colour.py`, `colour_arithmetic.py`, `blur.py`: ColorJitter, Grayscale, GaussianBlur
+- `erasing.py`, `mixing.py`: RandomErasing; MixUp and CutMix of whole batches
 - `presets.py`: the presets of published weights
 - `random_transform.py`, `batched.py`: what random transforms share; how a whole batch of tensors is transformed at once
 
@@ -12,9 +14,14 @@ computes for a PIL image in torchvision, Pillow computes here, to the pixel.
 """
 
 from .basic import Compose, Lambda, Normalize, ToTensor
+from .blur import GaussianBlur
+from .choosing import RandomApply, RandomChoice, RandomOrder
 from .colour import ColorJitter, Grayscale, RandomGrayscale
+from .conversion import ConvertImageDtype, PILToTensor, ToDtype, ToImage, ToPILImage
 from .cropping import CenterCrop, FiveCrop, RandomCrop, RandomResizedCrop, TenCrop
+from .erasing import RandomErasing
 from .flips import RandomHorizontalFlip, RandomVerticalFlip
+from .mixing import CutMix, MixUp
 from .padding import Pad
 from .presets import ImageClassification, VideoClassification
 from .random_geometry import RandomAffine, RandomRotation, digit_augmentation
@@ -25,22 +32,34 @@ __all__ = [
     "CenterCrop",
     "ColorJitter",
     "Compose",
+    "ConvertImageDtype",
+    "CutMix",
     "FiveCrop",
+    "GaussianBlur",
     "Grayscale",
     "ImageClassification",
     "InterpolationMode",
     "Lambda",
+    "MixUp",
     "Normalize",
+    "PILToTensor",
     "Pad",
     "RandomAffine",
+    "RandomApply",
+    "RandomChoice",
     "RandomCrop",
+    "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomOrder",
     "RandomResizedCrop",
     "RandomRotation",
     "RandomVerticalFlip",
     "Resize",
     "TenCrop",
+    "ToDtype",
+    "ToImage",
+    "ToPILImage",
     "ToTensor",
     "VideoClassification",
     "digit_augmentation",

@@ -12,8 +12,9 @@ import numpy as np
 
 from minicnn.random import Generator
 
+from .pil import pil_fill
 from .random_transform import RandomTransform, between
-from .warp import InterpolationMode, fill_values, inverse_affine_matrix, warp, warp_pil
+from .warp import InterpolationMode, fill_values, inverse_affine_matrix, rotated_size, warp, warp_pil
 
 
 class RandomAffine(RandomTransform):
@@ -25,7 +26,7 @@ class RandomAffine(RandomTransform):
     translate : (a, b): shifts of up to a of the width and b of the height, in whole pixels.
     scale : (low, high) factors.
     shear : like degrees, parallel to the x axis; four numbers (x low, x high, y low, y high) for both.
-    interpolation : "nearest" or "bilinear", or an `InterpolationMode`.
+    interpolation : "nearest" or "bilinear", for PIL images "bicubic" too; or an `InterpolationMode`.
     fill : what comes in from outside; a number or one a channel.
     center : (x, y) in pixels from the upper left corner; None is the middle.
 
@@ -100,28 +101,53 @@ class RandomRotation(RandomAffine):
     Parameters
     ----------
     degrees : angles between -degrees and degrees, or between (low, high).
-    interpolation, center, fill : as in `RandomAffine`. The image keeps its size.
+    interpolation, center, fill : as in `RandomAffine`.
+    expand : make the result so large that it holds the whole turned image; not to be used with ``center``.
 
     >>> import minicnn as mc
     >>> RandomRotation((90, 90))(mc.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[2., 4.],
             [1., 3.]])
+    >>> RandomRotation((90, 90), expand=True)(mc.tensor([[1, 2, 3]])).tolist()
+    [[3], [2], [1]]
     """
 
     def __init__(
         self,
         degrees: float | Sequence[float],
         interpolation: InterpolationMode | str = InterpolationMode.NEAREST,
-        *,
+        expand: bool = False,
         center: Sequence[float] | None = None,
         fill: float | Sequence[float] = 0,
     ):
         super().__init__(degrees, interpolation=interpolation, fill=fill, center=center)
+        self.expand = expand
+        if expand:
+            self.batch = None  # type: ignore[assignment, method-assign]  # each image has a size of its own
 
     def _draw(self, generator: Generator, h: int, w: int) -> np.ndarray:
         parameters = super()._draw(generator, h, w)
         parameters[0] = -parameters[0]
         return parameters
+
+    def _apply(self, images: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+        if not self.expand:
+            return super()._apply(images, parameters)
+        h, w = images.shape[-2:]
+        matrix = self._matrix(parameters[0], (w / 2, h / 2))  # of one tensor, so all are turned alike
+        matrices = np.repeat([matrix], len(images), axis=0)
+        return warp(images, matrices, self.interpolation, self._fill, rotated_size(h, w, matrix))
+
+    def _apply_pil(self, image: Any, parameters: np.ndarray) -> Any:
+        from PIL import Image
+
+        return image.rotate(
+            -parameters[0],
+            Image.Resampling[self.interpolation.name],
+            self.expand,
+            self.center,
+            fillcolor=pil_fill(image, self._fill),
+        )
 
 
 def digit_augmentation(level: str = "light") -> RandomAffine | None:

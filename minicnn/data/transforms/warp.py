@@ -40,15 +40,22 @@ class InterpolationMode(enum.Enum):
     LANCZOS = "lanczos"
 
     @classmethod
+    def _missing_(cls, value: object) -> InterpolationMode | None:
+        """Pillow's numbers, such as ``Image.Resampling.BILINEAR``, as torchvision takes them too."""
+        numbers = {0: cls.NEAREST, 1: cls.LANCZOS, 2: cls.BILINEAR, 3: cls.BICUBIC, 4: cls.BOX, 5: cls.HAMMING}
+        return numbers.get(value) if isinstance(value, int) else None
+
+    @classmethod
     def of(cls, value: InterpolationMode | str) -> InterpolationMode:
         """The mode that ``value`` is or names, of those that images are turned and shifted with."""
+        known = (cls.NEAREST, cls.BILINEAR, cls.BICUBIC)
         try:
             mode = cls(value)
-            if mode not in (cls.NEAREST, cls.BILINEAR):
+            if mode not in known:
                 raise ValueError
             return mode
         except ValueError:
-            names = ", ".join(repr(mode.value) for mode in (cls.NEAREST, cls.BILINEAR))
+            names = ", ".join(repr(mode.value) for mode in known)
             raise ValueError(f"interpolation: expected one of {names}, got {value!r}") from None
 
 
@@ -73,24 +80,39 @@ def inverse_affine_matrix(
     ]  # fmt: skip
 
 
-def warp(images: np.ndarray, matrices: np.ndarray, mode: InterpolationMode, fill: np.ndarray) -> np.ndarray:
-    """images (n, c, h, w), matrices (n, 6) inverse, fill (c,) or (1,) -> (n, c, h, w) of the images' dtype."""
-    out = np.empty_like(images, order="C")
+def warp(
+    images: np.ndarray,
+    matrices: np.ndarray,
+    mode: InterpolationMode,
+    fill: np.ndarray,
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """images (n, c, h, w), matrices (n, 6) inverse, fill (c,) or (1,) -> (n, c, h, w) or (n, c, *size), of their dtype.
+
+    The middle of the result reads at the middle of the image, before the matrix moves it.
+    """
+    if mode is InterpolationMode.BICUBIC:
+        raise ValueError("interpolation: 'bicubic' turns PIL images only; for tensors 'nearest' or 'bilinear'")
+    size = images.shape[-2:] if size is None else size
+    out = np.empty((*images.shape[:2], *size), images.dtype)
     # A few at a time: some twenty temporaries of their size then stay in the cache (three times as fast for 64 digits).
-    step = max(_BLOCK_PIXELS // max(images[0].size, 1), 1) if len(images) else 1
+    step = max(_BLOCK_PIXELS // max(images[0].size, out[0].size, 1), 1) if len(images) else 1
     for first in range(0, len(images), step):
         part = slice(first, first + step)
-        out[part] = _warp_block(images[part], matrices[part], mode, fill)
+        out[part] = _warp_block(images[part], matrices[part], mode, fill, size)
     return out
 
 
-def _warp_block(images: np.ndarray, matrices: np.ndarray, mode: InterpolationMode, fill: np.ndarray) -> np.ndarray:
+def _warp_block(
+    images: np.ndarray, matrices: np.ndarray, mode: InterpolationMode, fill: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
     """`warp` for so few images that memory does not matter."""
     h, w = images.shape[-2:]
-    x = np.arange(w) - (w - 1) / 2  # (w,)  distance of pixel centres from the image's
-    y = np.arange(h) - (h - 1) / 2  # (h,)
+    h_out, w_out = size
+    x = np.arange(w_out) - (w_out - 1) / 2  # (w_out,)  distance of pixel centres from the result's
+    y = np.arange(h_out) - (h_out - 1) / 2  # (h_out,)
     m = matrices.reshape(-1, 2, 3, 1, 1)
-    x_in = (m[:, 0, 0] * x + (m[:, 0, 2] + (w - 1) / 2)) + m[:, 0, 1] * y[:, None]  # (n, h, w), in pixel numbers
+    x_in = (m[:, 0, 0] * x + (m[:, 0, 2] + (w - 1) / 2)) + m[:, 0, 1] * y[:, None]  # (n, h_out, w_out), pixel numbers
     y_in = (m[:, 1, 0] * x + (m[:, 1, 2] + (h - 1) / 2)) + m[:, 1, 1] * y[:, None]
     # All that lies a pixel or more outside is as good as pixel -1 or h, which the border below makes fill.
     np.clip(x_in, -1, w, out=x_in)
@@ -143,6 +165,20 @@ def _bilinear(images: _Framed, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     return rows[0] + (rows[1] - rows[0]) * down
 
 
+def rotated_size(h: int, w: int, matrix: Sequence[float]) -> tuple[int, int]:
+    """(height, width) that hold all of an image of h x w after the map whose inverse is ``matrix``, about its middle.
+
+    As torchvision counts them for tensors: a pixel that is covered by less than 1e-4 does not count.
+    """
+    corners = np.array([(x, y, 1) for x in (-w / 2, w / 2) for y in (-h / 2, h / 2)], np.float32)
+    # The inverse turns the other way; the box around the image is the same up to a mirror. In float32 right angles
+    # give whole numbers.
+    moved = corners @ np.reshape(matrix, (2, 3)).T.astype(np.float32) + np.array([w / 2, h / 2], np.float32)
+    low, high = (np.trunc(reach(moved, axis=0) / np.float32(1e-4)) * np.float32(1e-4) for reach in (np.min, np.max))
+    width, height = (np.ceil(high) - np.floor(low)).astype(int).tolist()
+    return height, width
+
+
 def fill_values(fill: float | Sequence[float]) -> np.ndarray:
     """``fill`` as (1,) or (c,) float64. Raises TypeError or ValueError for anything else."""
     values = np.atleast_1d(np.asarray(fill, dtype=np.float64))
@@ -155,5 +191,6 @@ def warp_pil(image: Any, matrix: Sequence[float], mode: InterpolationMode, fill:
     """The same map of a PIL image, by Pillow; the matrix has the image's upper left corner as its origin."""
     from PIL import Image
 
-    resample = Image.Resampling.NEAREST if mode is InterpolationMode.NEAREST else Image.Resampling.BILINEAR
-    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample, fillcolor=pil_fill(image, fill))
+    return image.transform(
+        image.size, Image.Transform.AFFINE, matrix, Image.Resampling[mode.name], fillcolor=pil_fill(image, fill)
+    )

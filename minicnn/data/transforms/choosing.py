@@ -1,0 +1,98 @@
+"""Transforms of transforms, by chance: RandomApply, RandomChoice, RandomOrder.
+
+`Compose`, which applies all in order, is in `basic.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..randomness import sample_generator
+from .random_transform import check_probability
+
+Transforms = Sequence[Callable[[Any], Any]]
+
+
+class _Several:
+    """Holds a list of transforms, and shows them."""
+
+    def __init__(self, transforms: Transforms):
+        if not isinstance(transforms, Sequence):
+            raise TypeError(f"transforms: expected a list of transforms, got {type(transforms).__name__}")
+        if not transforms:
+            raise ValueError("transforms: expected at least one")
+        self.transforms = transforms
+
+    def _options(self) -> list[str]:
+        return []
+
+    def __repr__(self) -> str:
+        lines = [*self._options(), *map(str, self.transforms)]
+        return "\n".join([f"{type(self).__name__}(", *(f"    {line}" for line in lines), ")"])
+
+
+class RandomApply(_Several):
+    """All of them in order, or none: with probability ``p``.
+
+    >>> RandomApply([abs, float], p=1)(-3)
+    3.0
+    """
+
+    def __init__(self, transforms: Transforms, p: float = 0.5):
+        super().__init__(transforms)
+        self.p = check_probability(p)
+
+    def __call__(self, image: Any) -> Any:
+        if sample_generator().uniform((1,), np.float64)[0] < self.p:
+            for transform in self.transforms:
+                image = transform(image)
+        return image
+
+    def _options(self) -> list[str]:
+        return [f"p={self.p}"]
+
+
+class RandomChoice(_Several):
+    """One of them.
+
+    Parameters
+    ----------
+    transforms : to choose from.
+    p : how likely each is, in any unit; None is all alike.
+
+    >>> RandomChoice([abs, float], p=[1, 0])(-3)
+    3
+    """
+
+    def __init__(self, transforms: Transforms, p: Sequence[float] | None = None):
+        super().__init__(transforms)
+        if p is not None:
+            if not isinstance(p, Sequence) or len(p) != len(transforms):
+                raise TypeError(f"p: expected one number for each of {len(transforms)} transforms, got {p!r}")
+            if not (min(p) >= 0 and sum(p) > 0):
+                raise ValueError(f"p: expected numbers of at least 0 and not all 0, got {p!r}")
+        self.p = p
+
+    def __call__(self, image: Any) -> Any:
+        ends = np.cumsum(np.ones(len(self.transforms)) if self.p is None else self.p)
+        u = sample_generator().uniform((1,), np.float64)[0]
+        return self.transforms[int(np.searchsorted(ends, u * ends[-1], side="right"))](image)
+
+    def _options(self) -> list[str]:
+        return [] if self.p is None else [f"p={list(self.p)}"]
+
+
+class RandomOrder(_Several):
+    """All of them, in a random order.
+
+    >>> RandomOrder([abs])(-3)
+    3
+    """
+
+    def __call__(self, image: Any) -> Any:
+        for which in sample_generator().permutation(len(self.transforms)):
+            image = self.transforms[which](image)
+        return image
