@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .. import ops
 from ..autograd import Tensor
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, LayerNorm, Module, ReLU, Sequential, Sigmoid, init
+from ..ops.dropout import stochastic_depth
 
 Layer = Callable[..., Module]
 
@@ -103,11 +103,7 @@ class StochasticDepth(Module):
         self.p, self.mode = p, mode
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        shape = [x.shape[0] if self.mode == "row" else 1] + [1] * (x.ndim - 1)
-        kept = (ops.rand(*shape) >= self.p).to(x.dtype)
-        return x * kept / (1 - self.p) if self.p < 1 else x * kept
+        return stochastic_depth(x, self.p, self.mode, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode!r}"

@@ -34,6 +34,19 @@ class Dropout(Op):
         return ctx.kernels.dropout_backward_input(grad_out, *ctx.draw)
 
 
+class SharedDropout(Op):
+    # y = x m / (1 - p), and m is the same for all elements along the axes ``shared``;  dL/dx = g m / (1 - p)
+    @staticmethod
+    def forward(ctx, x, *, p, shared, generator):
+        shape = tuple(1 if axis in shared else size for axis, size in enumerate(x.shape))
+        ctx.mask = _mask_array(x, shape, p, generator)
+        return x * ctx.mask
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out * ctx.mask
+
+
 # What SELU tends to for very negative x, -1.0507 * 1.6733: the value that alpha dropout drops to.
 DROPPED = -1.0507009873554805 * 1.6732632423543772
 
@@ -127,6 +140,34 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return _channel_dropout("dropout3d", input, p, training, inplace, batched=input.ndim == 5)
 
 
+def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) -> Tensor:
+    """:func:`dropout` of whole rows of a batch, as torchvision's function of this name (Huang et al. 2016).
+
+    Parameters
+    ----------
+    input : (n, ...) floating point
+    p : probability of dropping a row
+    mode : ``"row"`` draws for each row by itself, ``"batch"`` once for all
+    training : False returns the input
+
+    >>> import minicnn as mc
+    >>> sorted(set(stochastic_depth(mc.ones(100, 2), 0.75, "row").reshape(-1).tolist()))
+    [0.0, 4.0]
+
+    Raises
+    ------
+    ValueError : a probability outside 0..1, another mode.
+    """
+    if mode not in ("row", "batch"):
+        raise ValueError(f"mode: expected 'row' or 'batch', got {mode!r}")
+    shared = tuple(range(1 if mode == "row" else 0, input.ndim))
+
+    def drop(x: Tensor) -> Tensor:
+        return SharedDropout.apply(x, p=float(p), shared=shared, generator=default_generator)
+
+    return _dropped("stochastic_depth", input, p, training, False, drop)
+
+
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout for SELU networks: keeps mean 0 and variance 1 (Klambauer, Unterthiner, Mayr and Hochreiter 2017).
 
@@ -170,7 +211,9 @@ def _dropped(
 
 def _channel_dropout(what: str, input: Tensor, p: float, training: bool, inplace: bool, batched: bool = True) -> Tensor:
     def drop(x: Tensor) -> Tensor:
-        return x * _mask(_channels(what, x if batched else x.unsqueeze(0))[0 if batched else 1 :], p, x)
+        _channels(what, x if batched else x.unsqueeze(0))
+        shared = tuple(range(2 if batched else 1, x.ndim))
+        return SharedDropout.apply(x, p=float(p), shared=shared, generator=default_generator)
 
     return _dropped(what, input, p, training, inplace, drop)
 
@@ -184,8 +227,12 @@ def _channels(what: str, x: Tensor) -> tuple[int, ...]:
 
 def _mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
     """0 where something is dropped, 1 / (1 - p) elsewhere."""
-    ones = np.ones(shape, like._array.dtype)
-    return Tensor(backend_of(ones).dropout_forward(ones, float(p), *default_generator.reserve(ones.size)))
+    return Tensor(_mask_array(like._array, shape, p, default_generator))
+
+
+def _mask_array(like: np.ndarray, shape: tuple[int, ...], p: float, generator: Generator) -> np.ndarray:
+    ones = np.ones(shape, like.dtype)
+    return backend_of(like).dropout_forward(ones, float(p), *generator.reserve(ones.size))
 
 
 def _alpha(x: Tensor, p: float, shape: tuple[int, ...]) -> Tensor:

@@ -12,6 +12,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import nn
+from minicnn.models.blocks import StochasticDepth
 from minicnn.nn import functional as F
 from minicnn_kernels import workspace
 
@@ -214,6 +215,25 @@ def test_dropout_draws_anew_at_each_call_and_repeats_with_the_seed():
     again = compiled(x)
     assert not mc.equal(first, second)
     assert mc.equal(first, again)
+
+
+@pytest.mark.parametrize(
+    "drop", [nn.Dropout1d(), nn.Dropout2d(), nn.Dropout3d(), StochasticDepth(0.5), StochasticDepth(0.5, "batch")], ids=str
+)
+def test_dropout_of_channels_and_rows_is_traced(drop):
+    """The mask is drawn anew in each run, from the same numbers as in eager mode."""
+    x = images(n=8, c=4, size=3)
+    x = {nn.Dropout1d: x.flatten(2), nn.Dropout3d: x.unsqueeze(2)}.get(type(drop), x)
+    compiled = mc.compile(drop)
+    results = []
+    for model in (drop, compiled):
+        mc.manual_seed(4)
+        results.append([step(model, x) for _ in range(4)])
+    assert compiled.plan is not None
+    for (out, grads), (expected, expected_grads) in zip(*results, strict=True):
+        assert_equal(out, expected, 0)
+        assert_equal(grads, expected_grads, 0)
+    assert len({out[0].numpy().tobytes() for out, _ in results[0]}) > 1
 
 
 def test_the_batch_count_goes_on():

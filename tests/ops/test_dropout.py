@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minicnn as mc
+from minicnn.ops.dropout import stochastic_depth
 from tests.helpers.oracle import check_gradients, compare
 
 F = mc.nn.functional
@@ -134,6 +135,31 @@ def test_channels_are_dropped_as_a_whole(name, shape):
     assert abs(kept.mean() - 0.75) < 5 * (0.25 * 0.75 / kept.size) ** 0.5
     assert getattr(F, name)(x, 0.25, training=False) is x
     np.testing.assert_array_equal(getattr(F, name)(x, 1.0).detach().numpy(), np.zeros(shape))
+
+
+@pytest.mark.parametrize(("mode", "fates"), [("row", 400), ("batch", 1)])
+def test_stochastic_depth_drops_whole_rows(mode, fates):
+    mc.manual_seed(0)
+    x = mc.randn(400, 3, 2, dtype=mc.float64, requires_grad=True)
+    out = stochastic_depth(x, 0.25, mode)
+    factors = (out / x).detach().numpy().reshape(400, -1)
+    expected = np.where(factors[:, :1] > 0.5, 1 / 0.75, 0)
+    np.testing.assert_allclose(factors, np.broadcast_to(expected, factors.shape), rtol=1e-12)
+    if fates > 1:  # of 400 rows 100 are dropped, give or take a standard deviation of 8.7
+        assert 60 < (expected == 0).sum() < 140
+    else:
+        assert len(np.unique(expected)) == 1
+    cotangent = mc.randn(400, 3, 2, dtype=mc.float64)
+    out.backward(cotangent)
+    np.testing.assert_allclose(x.grad.numpy(), cotangent.numpy() * expected[:, :, None], rtol=1e-12)
+
+
+def test_stochastic_depth_at_its_limits():
+    x = mc.ones(3, 2)
+    assert stochastic_depth(x, 0.5, "row", training=False) is x
+    assert not stochastic_depth(x, 1.0, "row").any()
+    with pytest.raises(ValueError, match="mode: expected 'row' or 'batch', got 'rows'"):
+        stochastic_depth(x, 0.5, "rows")
 
 
 @pytest.mark.parametrize("name", ["dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"])
