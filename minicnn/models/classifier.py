@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Tensor, no_grad
+from ..autograd import no_grad
 from ..compiler import compile
 from ..data.images import pil_loader
 from ..data.transforms import ImageClassification
 from ..nn import Module
 from ..weights import CheckpointError, load
 from ..weights.safetensors import read_metadata
-from .published import WeightsEnum, is_path
+from .published import WeightsEnum, is_path, outputs
 
 
 class Classifier:
@@ -49,7 +49,7 @@ class Classifier:
                     path, "metadata", f"says that it holds weights of {facts['model']}, not of {model}"
                 )
             classes = json.loads(facts["classes"]) if "classes" in facts else None
-            count = len(classes) if classes is not None else _outputs(load(path, mmap=True))
+            count = len(classes) if classes is not None else outputs(load(path, mmap=True))
             self.model: Module = get_model(model, weights=path, num_classes=count)
             names = published.DEFAULT.meta.get("categories", [])
             self.categories = classes or (names if len(names) == count else [f"class {i}" for i in range(count)])
@@ -87,14 +87,3 @@ class Classifier:
         probabilities /= probabilities.sum()
         order = np.argsort(-probabilities, kind="stable")
         return [(self.categories[i], float(probabilities[i])) for i in order]
-
-
-def _outputs(state: dict[str, Any]) -> int:
-    """How many classes a state dict's head has: the length of its last tensor that has one."""
-    while not any(isinstance(value, Tensor) for value in state.values()):
-        inner = next((value for value in state.values() if isinstance(value, dict)), None)
-        if inner is None:
-            return 0
-        state = inner
-    last = [value for value in state.values() if isinstance(value, Tensor) and value.ndim > 0]
-    return int(last[-1].shape[0])

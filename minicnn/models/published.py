@@ -13,7 +13,7 @@ import functools
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -213,6 +213,31 @@ def build(
         state = member.get_state_dict(progress)
     with init.skipped():
         model = constructor(**config)
-    # The tensors become the model's own, without a copy, where they have the type that it computes in.
-    model.load_state_dict(state, assign=get_default_dtype().name == "float32")
+    try:
+        # The tensors become the model's own, without a copy, where they have the type that it computes in.
+        model.load_state_dict(state, assign=get_default_dtype().name == "float32")
+    except RuntimeError as error:
+        classes = outputs(state)
+        if classes != outputs(model.state_dict()):
+            error.add_note(
+                f"{member} seems to be of a model with {classes} classes: build it with num_classes={classes}. For other "
+                "classes give it a new head afterwards: minicnn.transfer.replace_head(model, n)"
+            )
+        raise
     return model
+
+
+def outputs(state: Mapping[str, Any]) -> int:
+    """How many classes a state dict's head has: the length of its last tensor that has one. Looks into checkpoints, too.
+
+    >>> import minicnn as mc
+    >>> outputs({"epoch": 3, "state_dict": {"fc.weight": mc.zeros(5, 2), "fc.bias": mc.zeros(5)}})
+    5
+    """
+    while not any(isinstance(value, Tensor) for value in state.values()):
+        inner = next((value for value in state.values() if isinstance(value, dict)), None)
+        if inner is None:
+            return 0
+        state = inner
+    last = [value for value in state.values() if isinstance(value, Tensor) and value.ndim > 0]
+    return int(last[-1].shape[0]) if last else 0

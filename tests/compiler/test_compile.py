@@ -218,7 +218,9 @@ def test_dropout_draws_anew_at_each_call_and_repeats_with_the_seed():
 
 
 @pytest.mark.parametrize(
-    "drop", [nn.Dropout1d(), nn.Dropout2d(), nn.Dropout3d(), StochasticDepth(0.5), StochasticDepth(0.5, "batch")], ids=str
+    "drop",
+    [nn.Dropout1d(), nn.Dropout2d(), nn.Dropout3d(), StochasticDepth(0.5), StochasticDepth(0.5, "batch")],
+    ids=str,
 )
 def test_dropout_of_channels_and_rows_is_traced(drop):
     """The mask is drawn anew in each run, from the same numbers as in eager mode."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -80,6 +81,19 @@ def test_no_random_number_is_drawn_for_weights_that_are_loaded(weights_file):
     mc.manual_seed(3)
     models.squeezenet1_1(weights=weights_file)
     assert mc.rand(4).tolist() == expected
+
+
+def test_a_file_with_another_head_says_how_to_build_it(tmp_path):
+    mc.save({"epoch": 2, "model": models.squeezenet1_1(num_classes=5).state_dict()}, tmp_path / "five.pth")
+    with warnings.catch_warnings():  # that "model" was taken out of the checkpoint
+        warnings.simplefilter("ignore")
+        with pytest.raises(RuntimeError, match=r"size mismatch for classifier\.1\.weight") as caught:
+            models.squeezenet1_1(weights=tmp_path / "five.pth")
+        assert (
+            "five.pth seems to be of a model with 5 classes: build it with num_classes=5" in caught.value.__notes__[-1]
+        )
+        assert "replace_head" in caught.value.__notes__[-1]
+        assert models.squeezenet1_1(weights=tmp_path / "five.pth", num_classes=5).classifier[1].out_channels == 5
 
 
 def test_arguments():
