@@ -31,8 +31,9 @@ FROZEN, TUNED, SCRATCH = (
     "PyTorch's weights, all fine-tuned",
     "the same network from scratch",
 )
-EPOCHS = {10: 20, 50: 10, 200: 4}  # of fine-tuning and from scratch alike
-LR = {FROZEN: 3e-3, TUNED: 1e-3, SCRATCH: 1e-3}
+EPOCHS = {10: 30, 50: 12, 200: 4}  # of fine-tuning and from scratch alike
+LR = {FROZEN: 3e-3, TUNED: 5e-4, SCRATCH: 1e-3}
+BATCH = 20
 
 
 class Experiment:
@@ -109,7 +110,7 @@ def main(arguments: list[str] | None = None) -> common.Results:
     data = common.open_images(options.data_root, options.quick)
     path = options.json or (common.RESULTS / "transfer_carried_over.json" if not options.quick else None)
     settings = {"test": "held out" if options.validate else "test", "test_images": options.test_images}
-    settings |= {"pixels": PIXELS, "lr": LR, "epochs": EPOCHS}
+    settings |= {"pixels": PIXELS, "lr": LR, "epochs": EPOCHS, "batch": BATCH}
     settings |= {"torch_images": options.torch_images, "torch_epochs": options.torch_epochs}
     results = common.Results(path, "carried_over", settings)
 
@@ -149,9 +150,9 @@ def main(arguments: list[str] | None = None) -> common.Results:
 
 def recipe(method: str, per_class: int, quick: bool) -> Recipe:
     if method == FROZEN:
-        return Recipe(epochs=100 if not quick else 10, lr=LR[FROZEN], augment=False)
+        return Recipe(100 if not quick else 10, LR[FROZEN], BATCH, augment=False)
     nearest = min(EPOCHS, key=lambda size: abs(size - per_class))
-    return Recipe(EPOCHS[nearest] if not quick else 1, LR[method])
+    return Recipe(EPOCHS[nearest] if not quick else 1, LR[method], BATCH)
 
 
 if __name__ == "__main__":

@@ -90,12 +90,8 @@ def test_results_are_kept_and_not_measured_again(tmp_path, capsys):
 @pytest.mark.slow
 def test_few_shot_runs(tmp_path, capsys):
     results = few_shot.main(["--quick", "--json", str(tmp_path / "few.json")])
-    assert [row["method"] for row in results.rows] == [
-        few_shot.FROZEN,
-        few_shot.TUNED,
-        few_shot.SCRATCH,
-        few_shot.SMALL,
-    ]
+    methods = [few_shot.FROZEN, few_shot.SMALL, few_shot.SCRATCH, few_shot.TUNED]
+    assert [row["method"] for row in results.rows] == methods
     assert "| the same network from scratch |" in capsys.readouterr().out
 
 
