@@ -140,6 +140,26 @@ def test_depthwise(channels, size, kernel, stride, padding, dilation):
             assert_cpu_equals_reference(ConvCase(x, weight, bias, stride, padding, dilation, channels, rng))
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 5), (3, 1)])
+def test_filters_that_lie_over_the_rim(size, dilation, stride):
+    """Most of a 5x5 filter only ever sees padding on an image of one pixel: what does not, counts; its gradient is 0."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 4, *size))
+    weight = rng.standard_normal((6, 2, 5, 3))
+    geometry = (stride, stride), (2 * dilation, dilation), (dilation, dilation), 2
+    out = reference.conv_forward(x, weight, None, *geometry)
+    grad_out = rng.standard_normal(out.shape)
+    np.testing.assert_allclose(cpu.conv_forward(x, weight, None, *geometry), out, rtol=1e-12, atol=1e-12)
+    for name, arguments in (
+        ("conv_backward_input", (grad_out, weight, x.shape)),
+        ("conv_backward_weight", (grad_out, x, weight.shape)),
+    ):
+        actual, expected = (getattr(kernels, name)(*arguments, *geometry) for kernels in (cpu, reference))
+        np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("groups", [1, 32])
 def test_repeatable_for_one_number_of_threads(threads, groups):
