@@ -10,7 +10,7 @@ import typer
 DataOption = Annotated[
     str,
     typer.Option(
-        help="mnist10k (comes with minicnn), mnist, fashion-mnist, or a folder of class-named folders of images.",
+        help="mnist10k (comes with minicnn), mnist, fashion-mnist, kmnist, or a folder of class-named folders of images.",
         metavar="NAME|FOLDER",
     ),
 ]

@@ -4,7 +4,8 @@ Where to read what:
 
 - `dataset.py`, `sampler.py`, `collate.py`: torch.utils.data's building blocks
 - `loader.py`, `fetch.py`, `workers.py`: DataLoader, one batch, its threads; `randomness.py`: whose random numbers
-- `mnist.py`, `image_folder.py`: data sets; `idx.py`, `images.py`, `downloads.py`: their files
+- `mnist.py`, `cifar.py`, `image_folder.py`: data sets; `idx.py`, `plain_pickle.py`, `images.py`, `downloads.py`: their
+  files
 - `catalogue.py`, `arrays.py`: `open_dataset`, which the command line uses
 - `transforms/`: what happens to an image on its way to a batch: crops, flips, colours, rotations, normalising
 
@@ -14,6 +15,7 @@ Importing this imports neither Pillow nor Pooch; what needs them does so when it
 from . import transforms
 from .arrays import ImageArrayDataset
 from .catalogue import DATASET_NAMES, DatasetPair, open_dataset
+from .cifar import CIFAR10, CIFAR100
 from .collate import default_collate, default_convert
 from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
 from .downloads import datasets_folder
@@ -22,7 +24,7 @@ from .idx import read_idx
 from .image_folder import ImageFolder
 from .images import open_image, pil_loader, read_grey, to_grey
 from .loader import DataLoader
-from .mnist import MNIST, FashionMNIST, MNIST10k
+from .mnist import KMNIST, MNIST, FashionMNIST, MNIST10k
 from .randomness import sample_generator
 from .sampler import (
     BatchSampler,
@@ -35,7 +37,10 @@ from .sampler import (
 from .workers import WorkerInfo, get_worker_info
 
 __all__ = [
+    "CIFAR10",
+    "CIFAR100",
     "DATASET_NAMES",
+    "KMNIST",
     "MNIST",
     "BatchSampler",
     "ConcatDataset",

@@ -18,6 +18,10 @@ from .dataset import BatchGetter, Dataset, as_index_array
 from .errors import DatasetError
 from .transforms.basic import Compose, ToTensor, scale_to_unit
 from .transforms.batched import Batched, batched, chain
+from .transforms.cropping import RandomCrop
+from .transforms.flips import RandomHorizontalFlip, RandomVerticalFlip
+
+MOVING_PIXELS = (RandomCrop, RandomHorizontalFlip, RandomVerticalFlip)
 
 
 class ImageArrayDataset(Dataset[tuple[Tensor, int]]):
@@ -127,9 +131,19 @@ def check_labels(labels: np.ndarray, n_classes: int, name: str) -> None:
 
 
 def after_to_tensor(transform: Any) -> Batched | None:
-    """If ``transform`` is ToTensor, or Compose of ToTensor and batchable ones: what follows ToTensor, batched."""
+    """``transform`` on a whole batch of pixels (n, c, h, w) uint8, if it is ToTensor, or Compose of it and batchable ones.
+
+    Before ToTensor may be what only moves pixels, which is the same for a PIL image and for its array.
+    """
     if type(transform) is ToTensor:
-        return lambda images, generators: images
-    if type(transform) is Compose and transform.transforms and type(transform.transforms[0]) is ToTensor:
-        return chain(list(transform.transforms)[1:])
-    return None
+        return lambda images, generators: scale_to_unit(images)
+    if type(transform) is not Compose:
+        return None
+    steps = list(transform.transforms)
+    where = next((i for i, step in enumerate(steps) if type(step) is ToTensor), None)
+    if where is None or any(type(step) not in MOVING_PIXELS for step in steps[:where]):
+        return None
+    before, rest = chain(steps[:where]), chain(steps[where + 1 :])
+    if before is None or rest is None:
+        return None
+    return lambda images, generators: rest(scale_to_unit(before(images, generators)), generators)

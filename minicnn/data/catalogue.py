@@ -1,7 +1,8 @@
 """Opens a data set by name or folder, ready to train on: `open_dataset`, behind ``minicnn train --data``.
 
     mnist10k                 the digits in the package
-    mnist, fashion-mnist     found on this machine, or downloaded
+    mnist, fashion-mnist,
+    kmnist                   found on this machine, or downloaded
     a folder                 with MNIST's IDX files; or class-named folders of images, which are read as small grey
                              pictures, from its train/ and test/ (or val/) where it has them, else split
 
@@ -24,9 +25,10 @@ from .arrays import ImageArrayDataset, pixel_statistics
 from .errors import DatasetError, DatasetNotFoundError, ImageReadError
 from .image_folder import find_classes, find_images
 from .images import read_grey
-from .mnist import MNIST, FashionMNIST, MNIST10k, has_idx_pair, read_idx_pair
+from .mnist import KMNIST, MNIST, FashionMNIST, MNIST10k, has_idx_pair, read_idx_pair
 
-DATASET_NAMES = ("mnist10k", "mnist", "fashion-mnist")
+_FAMILY = {"mnist": MNIST, "fashion-mnist": FashionMNIST, "kmnist": KMNIST}
+DATASET_NAMES = ("mnist10k", *_FAMILY)
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
 _TEST_FRACTION = 0.2
 
@@ -57,7 +59,7 @@ def open_dataset(
 
     Parameters
     ----------
-    spec : "mnist10k", "mnist", "fashion-mnist", or a folder (write ./mnist for a folder of that name).
+    spec : "mnist10k", "mnist", "fashion-mnist", "kmnist", or a folder (write ./mnist for a folder of that name).
     root : for the named sets: a folder that may hold the files.
     download : for the named sets: fetch what is nowhere on this machine.
     on_bad_image : for folders of images: "raise" at an unreadable image, or "skip" it; ``skipped`` lists those.
@@ -81,8 +83,7 @@ def open_dataset(
     if name == "mnist10k":
         return _named(MNIST10k(train=True), MNIST10k(train=False))
     if name in DATASET_NAMES:
-        family = MNIST if name == "mnist" else FashionMNIST
-        return _named(*(family(root, train=train, download=download) for train in (True, False)))
+        return _named(*(_FAMILY[name](root, train=train, download=download) for train in (True, False)))
     folder = Path(os.path.expanduser(name))  # Path.expanduser raises for a user that there is not
     if not folder.is_dir():
         close = difflib.get_close_matches(name, DATASET_NAMES, n=1)
@@ -94,7 +95,7 @@ def open_dataset(
 
 
 def _named(train: MNIST, test: MNIST) -> DatasetPair:
-    digits = not isinstance(train, FashionMNIST)
+    digits = type(train) in (MNIST, MNIST10k)
     classes = [str(label) for label in range(10)] if digits else train.classes
     arrays = [(part.data.numpy(), part.targets.numpy()) for part in (train, test)]
     return _pair(train.name, arrays[0], arrays[1], classes, str(train.source))

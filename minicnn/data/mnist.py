@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and the 10,000 digits inside the package, as torchvision's classes.
+"""MNIST, Fashion-MNIST, KMNIST and the 10,000 digits inside the package, as torchvision's classes.
 
 Files are looked for, in this order: in ``root`` (there, in ``root/MNIST`` and in ``root/MNIST/raw``, plain or
 gzipped), in the user's cache, in the system's folder (Debian's package dataset-fashion-mnist); only then, and only
@@ -25,7 +25,6 @@ from .dataset import BatchGetter, Dataset, as_index_array
 from .downloads import datasets_folder, download, mirror_urls
 from .errors import DatasetError, DatasetNotFoundError
 from .idx import read_idx
-from .transforms.basic import scale_to_unit
 from .transforms.batched import Batched
 
 _MAX_BYTES = 1 << 28  # MNIST's training images take 47 MB
@@ -115,7 +114,7 @@ class MNIST(Dataset[tuple[Any, Any]]):
 
     @property
     def get_batch(self) -> BatchGetter | None:
-        """Batches at once where ``transform`` is ToTensor or begins with it; None elsewhere."""
+        """Batches at once where ``transform`` has ToTensor, after crops and flips at most; None elsewhere."""
         rest = after_to_tensor(self.transform)
         if rest is None or self.target_transform is not None:
             return None
@@ -123,7 +122,7 @@ class MNIST(Dataset[tuple[Any, Any]]):
 
     def _batch(self, where: np.ndarray, generators: Sequence[Generator], rest: Batched) -> list[Tensor]:
         pixels = self.data._array[where][:, None]  # (n, h, w) -> (k, 1, h, w)
-        return [Tensor(rest(scale_to_unit(pixels), generators)), Tensor(self.targets._array[where])]
+        return [Tensor(rest(pixels, generators)), Tensor(self.targets._array[where])]
 
     def _locate(self, may_download: bool) -> Path:
         """The folder that has both files of this split."""
@@ -188,6 +187,23 @@ class FashionMNIST(MNIST):
     }
     system_folders: ClassVar[list[str]] = ["/usr/share/datasets/fashion-mnist"]
     remedy = " On Debian and Ubuntu the package dataset-fashion-mnist installs them."
+
+
+class KMNIST(MNIST):
+    """Kuzushiji, cursive Japanese characters (Clanuwat et al. 2018), in MNIST's format: 60,000 and 10,000 in ten classes.
+
+    Parameters, attributes and errors as for `MNIST`.
+    """
+
+    name = "kmnist"
+    classes: ClassVar[list[str]] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+    mirrors: ClassVar[list[str]] = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"]
+    resources: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
+    }
 
 
 class MNIST10k(MNIST):

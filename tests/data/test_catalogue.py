@@ -38,6 +38,7 @@ def test_named_sets_in_a_given_folder(tmp_path, write_idx_set):
     assert pair.std == pytest.approx((arrays["train"][0] / 255).std(), rel=1e-12)
     fashion = open_dataset("fashion-mnist", root=tmp_path, download=False)
     assert fashion.classes[0] == "T-shirt/top"
+    assert open_dataset("kmnist", root=tmp_path, download=False).classes[1] == "ki"
 
 
 def test_a_folder_of_idx_files_of_any_size(tmp_path, write_idx_set):
@@ -147,7 +148,7 @@ def test_unknown_names():
     with pytest.raises(DatasetNotFoundError, match="got '~nobody-of-that-name'"):
         open_dataset("~nobody-of-that-name")
     with pytest.raises(
-        DatasetNotFoundError, match="expected mnist10k, mnist, fashion-mnist or a folder, got '/no/such'"
+        DatasetNotFoundError, match="expected mnist10k, mnist, fashion-mnist, kmnist or a folder, got '/no/such'"
     ):
         open_dataset("/no/such")
 

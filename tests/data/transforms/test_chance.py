@@ -33,10 +33,7 @@ def test_apply_choice_and_order():
     seen = counts(T.RandomChoice([plus(1), plus(2), plus(3)], p=[1, 0, 2]), 0)
     assert set(seen) == {1, 3}
     assert abs(seen[1] - 300) < 71
-    assert set(counts(T.RandomOrder([plus(1), lambda x: x * 2, lambda x: x * x]), 1)) == {3, 4, 5, 8, 9, 16} - {9} | {
-        9,
-        5,
-    }
+    assert set(counts(T.RandomOrder([plus(1), lambda x: x * 2, lambda x: x * x]), 1)) == {3, 4, 5, 8, 9, 16}
     with drawing_from(SampleSource(0, 1, 0)):
         first = [T.RandomChoice([plus(i) for i in range(100)])(0) for _ in range(3)]
     with drawing_from(SampleSource(0, 1, 0)):
