@@ -11,6 +11,7 @@ BENCHES = (
     "resnet_block",
     "memory",
     "start_up",
+    "weights",
     "conv",
     "matmul",
     "fused",

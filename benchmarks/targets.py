@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .bench_models import MODELS
+from .bench_weights import SAFETENSORS, VGG16_MIB
 from .case import CHANNELS_LAST, COMPILED, INDUCTOR, JAX, MINICNN, ONNX, TORCH
 
 STEP = "MNIST CNN, batch 64"
@@ -97,6 +98,11 @@ def _targets() -> Iterable[Target]:
     for own, mode in ((MINICNN, "eager"), (COMPILED, "compiled")):
         memory = "memory", (f"peak, {STEP}",)
         yield Target(f"peak memory of training, {mode}, over PyTorch eager", *memory, own, TORCH, 1, 0.5, less=True)
+    for own, form in ((MINICNN, "PyTorch's file"), (SAFETENSORS, "safetensors")):
+        what = f"building VGG-16 and loading its weights, {form}"
+        yield Target(f"{what}, time over PyTorch's loading", "weights", ("loading vgg16",), own, TORCH, 1.5, less=True)
+        memory = "weights", ("memory to load vgg16",)
+        yield Target(f"{what}, MiB at the peak", *memory, own, None, 1.2 * VGG16_MIB, VGG16_MIB, less=True)
     yield Target("import minicnn, over import numpy", "start_up", ("import",), MINICNN, "numpy", 2, less=True)
     for cache, seconds in (("filled", 1.5), ("empty", 10)):
         case = f"first training step, {cache} cache"
