@@ -4,6 +4,7 @@ Each pattern is a chain of operations, every one consuming the result of the one
 replaced by one operation (``minicnn/ops/fused.py``) that computes the same in fewer passes over memory. Longer patterns come
 first.
 
+    Conv2d -> BatchNormTrain -> ReLU -> MaxPool2d    the same, a few images at a time while they are in the cache
     BatchNormTrain -> ReLU -> MaxPool2d     one pass after the statistics, instead of three
     BatchNormTrain -> Add -> ReLU           the end of a residual block: one pass after the statistics, instead of three
     BatchNormTrain -> ReLU                  one pass after the statistics, instead of two
@@ -42,7 +43,15 @@ from ..ops.activation import ReLU
 from ..ops.conv import Conv2d
 from ..ops.dropout import Dropout
 from ..ops.elementwise import Add
-from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, LinearReLUDropout, ReLUDropout
+from ..ops.fused import (
+    BatchNormReLU,
+    BatchNormReLUMaxPool2d,
+    Conv2dBatchNormReLUMaxPool2d,
+    Conv2dReLU,
+    LinearReLU,
+    LinearReLUDropout,
+    ReLUDropout,
+)
 from ..ops.matmul import Linear
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import MaxPool2d
@@ -114,6 +123,7 @@ def _fold_batch_norm(links: list[Link], program: Program) -> list[Call]:
 
 
 PATTERNS = (
+    Pattern((Conv2d, BatchNormTrain, ReLU, MaxPool2d), _joined(Conv2dBatchNormReLUMaxPool2d)),
     Pattern((BatchNormTrain, ReLU, MaxPool2d), _joined(BatchNormReLUMaxPool2d)),
     Pattern((BatchNormTrain, Add, ReLU), _joined(BatchNormAddReLU)),
     Pattern((BatchNormTrain, ReLU), _joined(BatchNormReLU)),

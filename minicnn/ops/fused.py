@@ -8,6 +8,8 @@ have been called once with the same shapes.
 
 from __future__ import annotations
 
+import numpy as np
+
 from minicnn_kernels import backend_of, current_conv_algorithm
 
 from ..autograd import Op
@@ -54,6 +56,49 @@ class BatchNormReLUMaxPool2d(Op):
         pooling = *ctx.window, ctx.ceil_mode
         grads = ctx.kernels.batch_norm_relu_max_pool2d_backward_train(grad_out, *ctx.saved, *pooling)
         return *grads, *without_effect(ctx, ctx.saved[3], 3)
+
+
+class Conv2dBatchNormReLUMaxPool2d(Op):
+    """``MaxPool2d(ReLU(BatchNormTrain(Conv2d(x, weight, bias), gamma, beta)))``."""
+
+    # x (n, c_in, h, w), weight (c, c_in / groups, kh, kw), bias, gamma, beta (c,) -> (n, c, h_out, w_out); the bias moves
+    # the running mean alone (norm.py, without_effect)
+    @staticmethod
+    def forward(
+        ctx,
+        x,
+        weight,
+        bias,
+        gamma,
+        beta,
+        *,
+        stride,
+        padding,
+        dilation,
+        groups,
+        eps,
+        momentum,
+        running_mean,
+        running_var,
+        window,
+        ceil_mode,
+    ):
+        ctx.kernels = backend_of(x)
+        ctx.windows = (stride, padding, dilation, groups, current_conv_algorithm()), (*window, ceil_mode)
+        ctx.shapes = x.shape, weight.shape
+        arguments = x, weight, gamma, beta, eps, *ctx.windows
+        out, winners, y, mean, var, inv_std = ctx.kernels.conv_batch_norm_relu_max_pool2d_forward_train(*arguments)
+        track(running_mean, running_var, mean, var, y.shape, momentum, bias)
+        operands = x if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None
+        ctx.save(winners, y, gamma, mean, inv_std, *operands)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        arguments = grad_out, *ctx.saved, *ctx.shapes, *ctx.windows
+        grad_x, grad_weight, *grads = ctx.kernels.conv_batch_norm_relu_max_pool2d_backward_train(*arguments)
+        grad_bias = np.zeros_like(ctx.saved[3]) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, grad_bias, *grads
 
 
 class Conv2dReLU(Op):

@@ -43,10 +43,8 @@ class ElementwiseOptimizer(Optimizer):
             steps = [_count(state) for state in states]
             self._update(backend_of(params[0]), group, params, grads, steps, states, *kept)
             for parameter, state in zip(active, states, strict=True):
-                parameter._bump_version(writer)
-                state["step"]._bump_version(writer)
-                for name in names:
-                    state[name]._bump_version(writer)
+                for written in (parameter, state["step"], *[state[name] for name in names]):
+                    written._version_cell.bump(writer)
         return loss
 
     def _arrays(self, group: Mapping[str, Any]) -> dict[str, float]:

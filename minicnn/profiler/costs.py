@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn_kernels.geometry import conv_output_size
+
 from ..autograd import Op, Tensor
 from ..ops.activation import Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, ReLU
 from ..ops.activation_smooth import GELU, GELUTanh, SiLU
@@ -28,7 +30,15 @@ from ..ops.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose
 from ..ops.dropout import Dropout
 from ..ops.elementwise import Add, Div, Exp, Log, Maximum, Minimum, Mul, Neg, Sigmoid, Sqrt, Sub, Tanh
 from ..ops.fold import Fold, Unfold
-from ..ops.fused import BatchNormReLU, BatchNormReLUMaxPool2d, Conv2dReLU, LinearReLU, LinearReLUDropout, ReLUDropout
+from ..ops.fused import (
+    BatchNormReLU,
+    BatchNormReLUMaxPool2d,
+    Conv2dBatchNormReLUMaxPool2d,
+    Conv2dReLU,
+    LinearReLU,
+    LinearReLUDropout,
+    ReLUDropout,
+)
 from ..ops.group_norm import GroupNorm
 from ..ops.indexing import GetItem
 from ..ops.joining import Cat, Split, Unbind
@@ -215,6 +225,20 @@ def _pooled(first: Callable[[_Call], _Flops]) -> Callable[[_Call], _Flops]:
     return lambda c: _then(first, _taps(c), 1)(c)  # comparisons; the gradient is added where the maximum was
 
 
+def _conv_pooled(c: _Call) -> _Flops:
+    """The product for each pixel of the convolution's result; a batch norm, a rectifier and a pooling of it."""
+    sizes, kernel, stride, padding, dilation = (
+        (*c.args[0].shape[2:],),
+        c.args[1].shape[2:],
+        *(c.options[name] for name in ("stride", "padding", "dilation")),
+    )
+    axes = zip(sizes, kernel, stride, padding, dilation, strict=True)
+    pixels = c.args[0].shape[0] * c.args[1].shape[0] * math.prod(conv_output_size(*axis) for axis in axes)
+    product = 2 * pixels * math.prod(c.args[1].shape[1:])
+    forward = product + 7 * pixels + _taps(c) * c.size
+    return _Flops(forward, product * sum(c.wanted[:2]) + 10 * pixels + c.size)
+
+
 _LINEAR = _product(lambda c: c.args[0].shape[-1])
 _CONV = _product(lambda c: math.prod(c.args[1].shape[1:]))  # (c_in / groups) taps
 # mean (1), variance (3), x scale + shift (2); sum g (1), x_hat (2), sum g x_hat (2), a g + b x_hat + c (4)
@@ -245,6 +269,7 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     BatchNormReLU: _then(_NORM, 1, 1),
     BatchNormAddReLU: _then(_NORM, 2, 1),
     BatchNormReLUMaxPool2d: _pooled(_of_input(7, 10)),
+    Conv2dBatchNormReLUMaxPool2d: _conv_pooled,
     **dict.fromkeys((MaxPool1d, MaxPool2d, MaxPool3d), lambda c: _Flops(_taps(c) * c.size, c.size)),
     MaxPoolIndices: lambda c: _Flops(_seen(c), c.size),
     AvgPool: lambda c: _Flops(_seen(c), _seen(c)),

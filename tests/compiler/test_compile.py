@@ -532,7 +532,7 @@ def test_the_plan_prints_what_was_fused():
     compiled(images(mc.float32))
     table = str(compiled.plan)
     assert "BatchNormTrain + ReLU + MaxPool2d" in table
-    assert table.count("Conv2d") == 2
+    assert table.count("Conv2dBatchNormReLUMaxPool2d") == 2
 
 
 def test_len_shape_and_iteration_do_not_break_a_trace():

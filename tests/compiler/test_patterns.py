@@ -65,8 +65,13 @@ CASES = {
     ),
     "pool": (
         lambda: nn.Sequential(conv(), nn.BatchNorm2d(20), nn.ReLU(), nn.MaxPool2d(2)),
-        ["bias + BatchNormTrain + ReLU + MaxPool2d"],
+        ["Conv2d + BatchNormTrain + ReLU + MaxPool2d"],
         ["Conv2d + BatchNormEval + ReLU"],
+    ),
+    "pool without conv": (
+        lambda: nn.Sequential(nn.BatchNorm2d(20), nn.ReLU(), nn.MaxPool2d(2)),
+        ["BatchNormTrain + ReLU + MaxPool2d"],
+        [],
     ),
     "residual": (
         lambda: Then(add_relu, conv(), nn.BatchNorm2d(20)),

@@ -16,6 +16,7 @@ from minicnn.ops.dropout import Dropout
 from minicnn.ops.fused import (
     BatchNormReLU,
     BatchNormReLUMaxPool2d,
+    Conv2dBatchNormReLUMaxPool2d,
     Conv2dReLU,
     LinearReLU,
     LinearReLUDropout,
@@ -100,6 +101,32 @@ def test_batch_norm_relu_max_pool(seed, dtype, c, size, window):
     check_statistics(ours, theirs)
 
 
+@given(SEEDS, FLOATS, st.sampled_from([5, 16, 19]), st.booleans(), st.sampled_from(WINDOWS))
+def test_conv_batch_norm_relu_max_pool(seed, dtype, c, biased, window):
+    ours, theirs = batch_norm_options(c, dtype), batch_norm_options(c, dtype)
+    pooling = {"window": window[0], "ceil_mode": window[1]}
+    conv = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    images = np.random.default_rng(seed).standard_normal((9, 1, 6, 5)).astype(dtype)
+
+    def fused(weight, gamma, beta, bias=None, x=images):
+        x = x if isinstance(x, mc.Tensor) else mc.tensor(x)
+        return Conv2dBatchNormReLUMaxPool2d.apply(x, weight, bias, gamma, beta, **conv, **ours, **pooling)
+
+    def unfused(weight, gamma, beta, bias=None, x=images):
+        x = x if isinstance(x, mc.Tensor) else mc.tensor(x)
+        y = Conv2d.apply(x, weight, bias, **conv)
+        return MaxPool2d.apply(ReLU.apply(BatchNormTrain.apply(y, gamma, beta, **theirs)), **pooling)
+
+    shapes = (c, 1, 3, 3), (c,), (c,), *([(c,)] if biased else [])
+    compare(fused, unfused, dtype, seed, *shapes)  # as in a first layer: nobody wants the images' gradient
+    check_statistics(ours, theirs)
+    compare(
+        lambda x, weight, gamma, beta: fused(weight, gamma, beta, x=x),
+        lambda x, weight, gamma, beta: unfused(weight, gamma, beta, x=x),
+        *(dtype, seed, images.shape, *shapes[:3]),
+    )
+
+
 def check_statistics(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name in ("running_mean", "running_var"):
         one, other = ours[name].numpy(), theirs[name].numpy()
@@ -170,6 +197,18 @@ def fused_calls() -> dict[str, tuple[Any, tuple[tuple[int, ...], ...]]]:
             lambda *t, pooling=pooling: BatchNormReLUMaxPool2d.apply(*t, **norm, **pooling),
             ((2, 9, 4, 5), (9,), (9,)),
         )
+    conv = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    calls["conv_batch_norm_relu_max_pool"] = (
+        lambda *t: Conv2dBatchNormReLUMaxPool2d.apply(*t, **conv, **norm, window=WINDOWS[0][0], ceil_mode=False),
+        ((2, 2, 4, 6), (9, 2, 3, 3), (9,), (9,), (9,)),
+    )
+    images = mc.tensor(np.random.default_rng(0).standard_normal((8, 1, 4, 6)))
+    calls["conv_batch_norm_relu_max_pool, a first layer"] = (
+        lambda weight, *t: Conv2dBatchNormReLUMaxPool2d.apply(
+            images, weight, None, *t, **conv, **norm, window=WINDOWS[0][0], ceil_mode=False
+        ),
+        ((9, 1, 3, 3), (9,), (9,)),
+    )
     return calls
 
 

@@ -150,7 +150,10 @@ CALLS = {
     "PairDistances": lambda: F.pdist(leaf(3, 2)),
     "CTCLoss": lambda: F.ctc_loss(leaf(4, 1, 3).log_softmax(2), mc.tensor([[1, 2]]), mc.tensor([4]), mc.tensor([2])),
     "Dropout": lambda: F.dropout(leaf(50), 0.5),
-    "WeightedNLL": lambda: F.cross_entropy(leaf(2, 3), mc.tensor([0, 2])) + F.nll_loss(leaf(2, 3), mc.tensor([0, 2])),
+    "CrossEntropy": lambda: F.cross_entropy(leaf(2, 3), mc.tensor([0, 2])),
+    "WeightedNLL": lambda: (
+        F.cross_entropy(leaf(2, 3), mc.tensor([0, 2]), mc.ones(3)) + F.nll_loss(leaf(2, 3), mc.tensor([0, 2]))
+    ),
 }
 
 

@@ -9,6 +9,10 @@ from . import spinning  # tells threads.py how to wait awake
 from .activation import activation_backward_input, activation_forward, relu_backward_input, relu_forward
 from .attention import attention_backward, attention_forward
 from .conv import conv_backward_bias, conv_backward_input, conv_backward_weight, conv_forward
+from .conv_norm import (
+    conv_batch_norm_relu_max_pool2d_backward_train,
+    conv_batch_norm_relu_max_pool2d_forward_train,
+)
 from .ctc import ctc_loss_backward, ctc_loss_forward
 from .dropout import dropout_backward_input, dropout_forward
 from .fused import (
@@ -86,6 +90,8 @@ __all__ = [
     "conv_backward_bias",
     "conv_backward_input",
     "conv_backward_weight",
+    "conv_batch_norm_relu_max_pool2d_backward_train",
+    "conv_batch_norm_relu_max_pool2d_forward_train",
     "conv_forward",
     "ctc_loss_backward",
     "ctc_loss_forward",

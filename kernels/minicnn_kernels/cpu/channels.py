@@ -33,9 +33,39 @@ def fills_a_vector(x: np.ndarray) -> bool:
 
 def statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """rows (pixels, c) -> mean and biased variance (c,), float64."""
-    first = rows[0].copy()
-    sum_d, sum_dd = channel_sums(_sum_shifted, rows.shape[0], rows, first, grain=_grain(rows)) / rows.shape[0]
-    return first + sum_d, np.maximum(sum_dd - sum_d * sum_d, 0)
+    chunks = split(rows.shape[0], _grain(rows))
+    moments = Statistics(rows, len(chunks))
+    parallel_chunks(moments.see, chunks)
+    return moments.result()
+
+
+class Statistics:
+    """Mean and variance of rows (pixels, c) that are looked at part by part: ``see`` for each part, then ``result``.
+
+    Parts that one thread sees have one index. Each index has an origin of its own, the first pixel that it saw.
+    """
+
+    def __init__(self, rows: np.ndarray, n_chunks: int):
+        self.rows, self.counts = rows, np.zeros((n_chunks, 1), np.int64)
+        self.origins = np.zeros((n_chunks, rows.shape[1]), rows.dtype)
+        self.sums = _accumulators(n_chunks, rows)
+
+    def see(self, index: int, start: int, stop: int) -> None:
+        """Take rows start .. stop - 1 in."""
+        if self.counts[index, 0] == 0:
+            self.origins[index] = self.rows[start]
+        self.counts[index, 0] += stop - start
+        _sum_shifted(index, start, stop, self.rows, self.origins[index], self.sums)
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and biased variance (c,), float64, of all that was seen."""
+        sum_d, sum_dd = _without_repeats(self.sums, self.rows).transpose(1, 0, 2)  # (chunks, 2, c) -> 2 of (chunks, c)
+        # With another origin each d becomes d + apart: all sums are brought to the first chunk's.
+        apart = self.origins - self.origins[0].astype(np.float64)
+        sum_dd = (sum_dd + (2 * sum_d + self.counts * apart) * apart).sum(axis=0)
+        sum_d, n = (sum_d + self.counts * apart).sum(axis=0), self.counts.sum()
+        mean_d = sum_d / n
+        return self.origins[0] + mean_d, np.maximum(sum_dd / n - mean_d * mean_d, 0)
 
 
 def sums(rows: np.ndarray) -> np.ndarray:
@@ -92,13 +122,25 @@ def channel_sums(kernel: Callable[..., Any], n_items: int, a: np.ndarray, *args:
     Block b of channels accumulates at sums[index, :, b * lanes], also the last one, which may repeat some channels of
     the one before: these are dropped here.
     """
-    c, size = a.shape[-1], lanes(a.dtype)
-    chunks, blocks = split(n_items, grain), -(-c // size)
-    partial = workspace.zeros((len(chunks), 2, blocks * size + APART), np.float64)
+    chunks = split(n_items, grain)
+    partial = _accumulators(len(chunks), a)
     parallel_chunks(kernel, chunks, a, *args, partial)
-    total = partial.sum(axis=0)[:, : blocks * size]
+    return _without_repeats(partial.sum(axis=0), a)
+
+
+def _accumulators(n_chunks: int, a: np.ndarray) -> np.ndarray:
+    """Zeros for two sums a channel of a (..., c), for each chunk."""
+    size = lanes(a.dtype)
+    return workspace.zeros((n_chunks, 2, -(-a.shape[-1] // size) * size + APART), np.float64)
+
+
+def _without_repeats(sums: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """(..., accumulators) -> (..., c)."""
+    c, size = a.shape[-1], lanes(a.dtype)
+    if c % size == 0:
+        return sums[..., :c]
     repeated = slice(c - c % size, c - c % size + -c % size)
-    return np.delete(total, repeated, axis=1) if c % size else total
+    return np.delete(sums[..., : c + -c % size], repeated, axis=-1)
 
 
 def _grain(rows: np.ndarray) -> int:

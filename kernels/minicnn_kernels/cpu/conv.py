@@ -33,7 +33,7 @@ def conv_forward(
     seen, padding = _seen_taps(x.shape, weight.shape, stride, padding, dilation, algorithm)
     if seen:
         weight = np.ascontiguousarray(weight[seen])
-    module = _module(x.shape, weight.shape, stride, padding, dilation, groups, algorithm)
+    module = algorithm_of(x.shape, weight.shape, stride, padding, dilation, groups, algorithm)
     return module.forward(x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -51,7 +51,7 @@ def conv_backward_input(
     seen, padding = _seen_taps(input_shape, weight.shape, stride, padding, dilation, algorithm)
     if seen:
         weight = np.ascontiguousarray(weight[seen])
-    module = _module(input_shape, weight.shape, stride, padding, dilation, groups, algorithm)
+    module = algorithm_of(input_shape, weight.shape, stride, padding, dilation, groups, algorithm)
     return module.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
 
 
@@ -70,10 +70,10 @@ def conv_backward_weight(
     if seen:
         grad_weight = np.zeros(weight_shape, grad_out.dtype)
         shape = grad_weight[seen].shape
-        module = _module(x.shape, shape, stride, padding, dilation, groups, algorithm)
+        module = algorithm_of(x.shape, shape, stride, padding, dilation, groups, algorithm)
         grad_weight[seen] = module.backward_weight(grad_out, x, shape, stride, padding, dilation, groups)
         return grad_weight
-    module = _module(x.shape, weight_shape, stride, padding, dilation, groups, algorithm)
+    module = algorithm_of(x.shape, weight_shape, stride, padding, dilation, groups, algorithm)
     return module.backward_weight(grad_out, x, weight_shape, stride, padding, dilation, groups)
 
 
@@ -90,14 +90,14 @@ def conv_backward_bias(grad_out: np.ndarray) -> np.ndarray:
     return sums.sum(axis=0)[:c_out].astype(grad_out.dtype)
 
 
-def _module(
+def algorithm_of(
     x_shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
     stride: Sizes,
     padding: Sizes,
     dilation: Sizes,
     groups: int,
-    algorithm: str,
+    algorithm: str = "auto",
 ) -> ModuleType:
     """The file that computes this convolution and its gradients."""
     name = choose(x_shape, weight_shape, stride, padding, dilation, groups, algorithm).algorithm

@@ -79,9 +79,9 @@ def choose(
         tiles = n * d_out * -(-h_out // 4) * -(-w_out // 4)
         runs = -(-d_out // 16)
         mapped = tiles * (d_out + runs * (kd - 1)) // d_out  # more of the input than of the output, in depth
-        columns = _round_up(c_out, 2 * LANES)  # a register tile multiplies them all, needed or not
+        columns = round_up(c_out, 2 * LANES)  # a register tile multiplies them all, needed or not
         product = 36 * mapped * kd * c_in * columns
-        maps = mapped * INPUT_MAP * _round_up(c_in, LANES) + tiles * OUTPUT_MAP * _round_up(c_out, LANES)
+        maps = mapped * INPUT_MAP * round_up(c_in, LANES) + tiles * OUTPUT_MAP * round_up(c_out, LANES)
         maps += FILTER_MAP * kd * c_in * c_out + (36 * mapped * c_in * PATCH_COPY if c_in % LANES else 0)
         other, copies = ("direct", 0) if few else ("im2col", PATCH_COPY)
         plain = 9 * kd * pixels * c_in * (columns + copies)
@@ -97,7 +97,7 @@ def choose(
     )
 
 
-def _round_up(count: int, step: int) -> int:
+def round_up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 

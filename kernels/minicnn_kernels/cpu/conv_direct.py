@@ -23,6 +23,7 @@ Read next: ``_indirect_product`` in ``microkernel.py``.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -30,7 +31,18 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from . import conv_im2col
-from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, pack_filters, window_of
+from .conv_shared import (
+    GRAIN_FLOPS,
+    Sizes,
+    Watch,
+    Window,
+    images_at_a_time,
+    opposite_padding,
+    output_shape,
+    pack_filters,
+    watched,
+    window_of,
+)
 from .gemm import ROWS, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import empty_channels_last, to_channels_last, to_logical
@@ -51,15 +63,16 @@ def forward(
     padding: Sizes,
     dilation: Sizes,
     groups: int,
+    watch: Watch | None = None,
 ) -> np.ndarray:
-    """See ``conv.conv_forward``."""
+    """See ``conv.conv_forward``; and ``conv_shared.Watch``."""
     c_out, c_per_group, *kernel = weight.shape
     taps = math.prod(kernel)
     window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
     filters = pack_filters(weight, groups, (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps))
     out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
-    _convolve(to_channels_last(x), filters, bias, window, groups, out)
+    _convolve(to_channels_last(x), filters, bias, window, groups, out, watch)
     return to_logical(out)
 
 
@@ -99,31 +112,102 @@ def backward_weight(
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_weight``."""
-    c_out, c_per_group, *kernel = weight_shape
-    taps, o, dtype = math.prod(kernel), c_out // groups, x.dtype
-    k = taps * c_per_group
-    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
-    x_flat, grad_flat = to_channels_last(x).reshape(-1), to_channels_last(grad_out).reshape(-1)
-    lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
-    rows, w_out = x.shape[0] * window[4] * window[5], window[6]
-    block = min(lines * w_out, max(MIN_BLOCK, BAND_BYTES // ((window[3] + c_out) * dtype.itemsize)))
-    chunks = split(rows, grain=max(lines, GRAIN_FLOPS // (2 * w_out * k * c_out)))
-    sums = workspace.zeros((max(1, len(chunks)), groups, k, o), dtype)
+    sums = _WeightSums(x, weight_shape, stride, padding, dilation, groups)
+    grad_flat = to_channels_last(grad_out).reshape(-1)
+    chunks = split(x.shape[0] * sums.rows, grain=sums.grain)
+    totals = sums.zeros(len(chunks))
+    parallel_chunks(lambda index, start, stop: sums.adder(totals[index])(start, stop, sums.x, grad_flat), chunks)
+    return sums.gradient(totals)
+
+
+def backward_weight_by_images(
+    make_grad: Callable[[int, int, np.ndarray], None],
+    x: np.ndarray,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+) -> np.ndarray:
+    """The same for a gradient that is made where it is used: ``make_grad(first, last, out)`` writes that of the images first
+    .. last - 1 into out (last - first, *spatial, c_out). It never leaves the cache.
+    """
+    sums = _WeightSums(x, weight_shape, stride, padding, dilation, groups)
+    shape = (sums.window[4], *sums.window[5:7], weight_shape[0])
+    images = images_at_a_time(math.prod(shape) * x.itemsize)
+    chunks = split(x.shape[0])
+    totals = sums.zeros(len(chunks))
+    grads = [workspace.empty((images, *shape), x.dtype) for _ in chunks]
 
     def run(index: int, start: int, stop: int) -> None:
-        packed, scratch = workspace.empty((block * tile_columns(dtype),), dtype), tile_scratch(dtype)
-        sizes, band = (groups, o, tile_columns(dtype), lines, block), _band(window, lines, dtype)
-        flat = sums[index].reshape(-1)
-        _sum_bands(start, stop, x_flat, grad_flat, window, sizes, pixel_at, tap_at, flat, band, packed, scratch)
+        add, grad = sums.adder(totals[index]), grads[index]
+        for first in range(start, stop, images):
+            last = min(first + images, stop)
+            make_grad(first, last, grad)
+            add(0, (last - first) * sums.rows, sums.x[first * sums.size : last * sums.size], grad.reshape(-1))
 
     parallel_chunks(run, chunks)
-    # (chunks, groups, taps * c_per_group, o) -> (groups, taps, c_per_group, o) -> (groups, o, c_per_group, taps)
-    grad_weight = sums.sum(axis=0).reshape(groups, taps, c_per_group, o).transpose(0, 3, 2, 1)
-    return np.ascontiguousarray(grad_weight).reshape(weight_shape)
+    return sums.gradient(totals)
+
+
+class _WeightSums:
+    """What adds up patches.T @ grad_out.
+
+    Attributes
+    ----------
+    x : the image's numbers, size of them an image. rows : rows of grad_out, an image. grain : rows that are worth a thread.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        weight_shape: tuple[int, ...],
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
+        groups: int,
+    ):
+        c_out, c_per_group, *kernel = weight_shape
+        self.weight_shape, self.groups, self.dtype = weight_shape, groups, x.dtype
+        self.taps, self.o = math.prod(kernel), c_out // groups
+        k = self.taps * c_per_group
+        self.window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
+        self.x, self.size = to_channels_last(x).reshape(-1), x[:1].size
+        self.lines, self.pixel_at, self.tap_at = _tables(self.window, groups, c_out, x.dtype)
+        w_out, numbers = self.window[6], self.window[3] + c_out
+        self.rows = self.window[4] * self.window[5]
+        self.block = min(self.lines * w_out, max(MIN_BLOCK, BAND_BYTES // (numbers * x.itemsize)))
+        self.grain = max(self.lines, GRAIN_FLOPS // (2 * w_out * k * c_out))
+
+    def zeros(self, n_chunks: int) -> np.ndarray:
+        """Where each chunk adds up."""
+        k = self.taps * self.weight_shape[1]
+        return workspace.zeros((max(1, n_chunks), self.groups, k, self.o), self.dtype)
+
+    def adder(self, total: np.ndarray) -> Callable[[int, int, np.ndarray, np.ndarray], None]:
+        """A function (start, stop, x, grad) that adds rows start .. stop to a chunk's sums, with memory of its own."""
+        columns = tile_columns(self.dtype)
+        packed, scratch = workspace.empty((self.block * columns,), self.dtype), tile_scratch(self.dtype)
+        sizes, band = (self.groups, self.o, columns, self.lines, self.block), _band(self.window, self.lines, self.dtype)
+        tables, no_bias = (self.pixel_at, self.tap_at), np.empty(0, self.dtype)
+        constants = no_bias, self.window, sizes, *tables, total.reshape(-1), band, packed, scratch
+        return lambda start, stop, x, grad: _run_bands(start, stop, True, x, grad, *constants)
+
+    def gradient(self, totals: np.ndarray) -> np.ndarray:
+        """The chunks' sums together, in the shape of the weights."""
+        # (chunks, groups, taps * c_per_group, o) -> (groups, taps, c_per_group, o) -> (groups, o, c_per_group, taps)
+        summed = totals.sum(axis=0).reshape(self.groups, self.taps, self.weight_shape[1], self.o).transpose(0, 3, 2, 1)
+        return np.ascontiguousarray(summed).reshape(self.weight_shape)
 
 
 def _convolve(
-    x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, groups: int, out: np.ndarray
+    x: np.ndarray,
+    filters: np.ndarray,
+    bias: np.ndarray | None,
+    window: Window,
+    groups: int,
+    out: np.ndarray,
+    watch: Watch | None = None,
 ) -> None:
     """x (n, *spatial, c), filters packed a group -> out (n, *spatial, c_out)."""
     c_out, w_out = out.shape[-1], window[6]
@@ -132,14 +216,17 @@ def _convolve(
     lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
     bias_or_none = np.empty(0, dtype) if bias is None else np.tile(bias, ROWS)  # for a tile's rows
-    sizes = (groups, c_out // groups, tile_columns(dtype), lines)
+    sizes, nothing = (groups, c_out // groups, tile_columns(dtype), lines, 1), np.empty(0, dtype)
 
     def run(start: int, stop: int) -> None:
         band, scratch = _band(window, lines, dtype), tile_scratch(dtype)
         arrays = (x_flat, filters.reshape(-1), bias_or_none)
-        _multiply_bands(start, stop, *arrays, window, sizes, pixel_at, tap_at, out_flat, band, scratch)
+        _run_bands(start, stop, False, *arrays, window, sizes, pixel_at, tap_at, out_flat, band, nothing, scratch)
 
-    parallel_for(run, rows, grain=max(1, GRAIN_FLOPS // (2 * w_out * tap_at.size * c_out)))
+    if watch is None:
+        parallel_for(run, rows, grain=max(1, GRAIN_FLOPS // (2 * w_out * tap_at.size * c_out)))
+    else:
+        watched(watch, out, window, run)
 
 
 @lru_cache(maxsize=256)  # what it returns is shared by all calls: only to be read
@@ -189,53 +276,16 @@ def _fill_band(x, image, oz, first, n_lines, window, band):
 
 
 @jit
-def _multiply_bands(start, stop, x, filters, bias, window, sizes, pixel_at, tap_at, out, band, scratch):
-    """Rows start .. stop of all the rows of out, a band at a time."""
-    d, h, w, c, d_out, h_out, w_out, _kd, _kh, _kw, sd, sh, _sw, _pd, _ph, _pw, _dd, _dh, _dw = window
-    groups, o, columns, lines = sizes
-    c_out, k = groups * o, tap_at.size
-    size = filters.size // groups
-    line = start
-    while line < stop:
-        image, oz, first = line // (h_out * d_out), line // h_out % d_out, line % h_out
-        n_lines = min(lines, stop - line, h_out - first)
-        source, source_at = x, ((image * d + oz * sd) * h + first * sh) * w * c
-        if band.size > 0:
-            _fill_band(x, image, oz, first, n_lines, window, band)
-            source, source_at = band, ZERO
-        for p in range(0, n_lines * w_out, ROWS):
-            n_rows = min(ROWS, n_lines * w_out - p)
-            out_at = (line * w_out + p) * c_out
-            if bias.size > 0:
-                copy(bias, ZERO, out, out_at, n_rows * c_out)
-            for group in range(groups):
-                at = source_at + group * (c // groups)
-                for j in range(0, o, columns):
-                    # A tile is always stored whole: at the right edge into scratch memory, from which it is added.
-                    whole = o - j >= columns
-                    target = out if whole else scratch
-                    to = out_at + group * o + j if whole else ZERO
-                    row = c_out if whole else columns
-                    f_at = group * size + j * k
-                    add = whole and bias.size > 0
-                    indirect_tile(
-                        source, at, pixel_at, p, tap_at, ZERO, filters, f_at, columns, target, to, row, k, n_rows, add
-                    )
-                    if not whole:
-                        for i in range(n_rows):
-                            for q in range(o - j):
-                                value = scratch[i * columns + q]
-                                there = out_at + i * c_out + group * o + j + q
-                                out[there] = value + out[there] if bias.size > 0 else value
-        line += n_lines
+def _run_bands(start, stop, summing, x, other, bias, window, sizes, pixel_at, tap_at, out, band, packed, scratch):
+    """Rows start .. stop of all the rows of the convolution's result, a band at a time.
 
-
-@jit
-def _sum_bands(start, stop, x, grad, window, sizes, pixel_at, tap_at, sums, band, packed, scratch):
-    """sums[group] += patches.T @ grad over rows start .. stop of all the rows of grad."""
+    `other` is the filters and `out` the result; or if `summing` the gradient and the sums, out[group] += patches.T @ grad.
+    (One call of the register tile for both: it takes longest of all to compile.)
+    """
     d, h, w, c, d_out, h_out, w_out, _kd, _kh, _kw, sd, sh, _sw, _pd, _ph, _pw, _dd, _dh, _dw = window
     groups, o, columns, lines, block = sizes
     c_out, k = groups * o, tap_at.size
+    filters = other.size // groups
     line = start
     while line < stop:
         image, oz, first = line // (h_out * d_out), line // h_out % d_out, line % h_out
@@ -245,28 +295,46 @@ def _sum_bands(start, stop, x, grad, window, sizes, pixel_at, tap_at, sums, band
         if band.size > 0:
             _fill_band(x, image, oz, first, n_lines, window, band)
             source, source_at = band, ZERO
-        blocks = (n_pixels + block - 1) // block
+        # Pixels are gone through in blocks of sums, group by group; or by the rows of a tile, for all groups.
+        step = block if summing else ROWS
+        blocks = (n_pixels + step - 1) // step
         for number in range(groups * blocks):
-            group, p = number // blocks, number % blocks * block
+            group, p = (
+                (number // blocks, number % blocks * step) if summing else (number % groups, number // groups * step)
+            )
+            count = min(step, n_pixels - p)
             at = source_at + group * (c // groups)
-            count = min(block, n_pixels - p)
+            pixels_at = (line * w_out + p) * c_out
+            if bias.size > 0 and group == 0:
+                copy(bias, ZERO, out, pixels_at, count * c_out)
+            rows_at, steps_at, step_first, depth, height = pixel_at, tap_at, ZERO, k, count
+            if summing:
+                rows_at, steps_at, step_first, depth, height = tap_at, pixel_at, p, count, k
             for j in range(0, o, columns):
+                # A tile is always stored whole: at the right edge into scratch memory, from which it is added.
                 whole = o - j >= columns
-                right, right_at, right_row = grad, (line * w_out + p) * c_out + group * o + j, c_out
-                if not whole:
-                    pack_rows(ZERO, ONE, grad, right_at, c_out, count, o - j, columns, packed)
-                    right, right_at, right_row = packed, ZERO, columns
-                for q in range(0, k, ROWS):
-                    n_rows = min(ROWS, k - q)
-                    target = sums if whole else scratch
-                    to = (group * k + q) * o + j if whole else ZERO
-                    row = o if whole else columns
+                right, right_at, right_row = other, group * filters + j * k, columns
+                if summing:
+                    right_at, right_row = pixels_at + group * o + j, c_out
+                    if not whole:
+                        pack_rows(ZERO, ONE, other, right_at, c_out, count, o - j, columns, packed)
+                        right, right_at, right_row = packed, ZERO, columns
+                add = summing or bias.size > 0
+                onto = add and whole
+                for q in range(0, height, ROWS):
+                    n_rows = min(ROWS, height - q)
+                    row_first = q if summing else p
+                    to = (group * k + q) * o + j if summing else pixels_at + group * o + j
+                    row = o if summing else c_out
+                    target, t_at, t_row = (out, to, row) if whole else (scratch, ZERO, columns)
                     indirect_tile(
-                        *(source, at, tap_at, q, pixel_at, p, right, right_at, right_row),
-                        *(target, to, row, count, n_rows, whole),
+                        *(source, at, rows_at, row_first, steps_at, step_first, right, right_at, right_row),
+                        *(target, t_at, t_row, depth, n_rows, onto),
                     )
                     if not whole:
                         for i in range(n_rows):
                             for r in range(o - j):
-                                sums[(group * k + q + i) * o + j + r] += scratch[i * columns + r]
+                                value = scratch[i * columns + r]
+                                there = to + i * row + r
+                                out[there] = value + out[there] if add else value
         line += n_lines

@@ -4,11 +4,14 @@ The loops of all algorithms are three-dimensional: depth, height, width. A seque
 image one of depth 1; channels-last, they are the same bytes. So nothing is converted: ``window_of`` puts ones in front.
 """
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 
 from .. import workspace
 from ..geometry import conv_output_size
-from ..threads import parallel_for
+from ..threads import parallel_chunks, parallel_for, split
 from .gemm import n_panels
 from .jit import jit
 from .layout import contiguous
@@ -19,6 +22,39 @@ Sizes = tuple[int, ...]  # one number for each spatial axis
 Window = tuple[int, ...]
 
 GRAIN_FLOPS = 2_000_000  # about 25 microseconds: below that, another thread does not pay
+
+
+IMAGES_BYTES = 1 << 19  # of images that stay in the cache from one step of the work to the next
+
+
+class Watch(Protocol):
+    """Somebody who looks at a convolution's result while it is in the cache, a few images at a time."""
+
+    def begin(self, out: np.ndarray, n_chunks: int) -> None:
+        """Before the first: out (n, *spatial, c), and among how many threads its images are shared out."""
+
+    def see(self, index: int, first: int, last: int) -> None:
+        """The images first .. last - 1 are there; they belong to the thread of that index."""
+
+
+def images_at_a_time(image_bytes: int) -> int:
+    """How many images stay in the cache."""
+    return max(1, IMAGES_BYTES // max(1, image_bytes))
+
+
+def watched(watch: Watch, out: np.ndarray, window: Window, compute: Callable[[int, int], None]) -> None:
+    """All of out (n, *spatial, c), by ``compute(start, stop)`` for rows of it, with somebody watching."""
+    rows, chunks = window[4] * window[5], split(out.shape[0])
+    images = images_at_a_time(out[:1].nbytes)
+    watch.begin(out, len(chunks))
+
+    def run(index: int, start: int, stop: int) -> None:
+        for first in range(start, stop, images):
+            last = min(first + images, stop)
+            compute(first * rows, last * rows)
+            watch.see(index, first, last)
+
+    parallel_chunks(run, chunks)
 
 
 def window_of(x_shape: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Window:

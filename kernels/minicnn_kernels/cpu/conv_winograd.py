@@ -48,6 +48,7 @@ import numpy as np
 
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
+from .conv_choice import round_up
 from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, window_of
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline
@@ -127,7 +128,7 @@ def backward_weight(
     """See ``conv.conv_backward_weight``."""
     c_out, c_in, *kernel = weight_shape
     dtype, wide, columns = x.dtype, lanes(x.dtype), tile_columns(x.dtype)
-    c_v, c_sum = _round_up(c_in, wide), _round_up(c_out, wide)
+    c_v, c_sum = round_up(c_in, wide), round_up(c_out, wide)
     v_row = c_v + (PAD if c_v * dtype.itemsize % 1024 == 0 else 0)  # V is read down its columns here: see PAD
     # Each block reads and writes all the sums, c_in x c_out: it should be about as large itself; and its tiles are the depth
     # of the product: for images twice as many as forward are 2 to 8 % faster.
@@ -149,7 +150,7 @@ def backward_weight(
 
     # Made here, not where they are used: else how many there are at a time, and so on the shelf, would be up to timing.
     blocks = [_even_blocks(stop - start, max(1, wanted // tiles)) * tiles for start, stop in chunks]
-    scratch = [_scratch(block, v_row, _round_up(c_out, columns), dtype) for block in blocks]
+    scratch = [_scratch(block, v_row, round_up(c_out, columns), dtype) for block in blocks]
 
     def run(index: int, start: int, stop: int) -> None:
         sizes = (c_out, wide, columns, blocks[index], v_row, rows, tiles, abreast)
@@ -171,7 +172,7 @@ def _packed_stack(filters: np.ndarray, d_out: int) -> np.ndarray:
     """(c_out, kd, c_in, 9) -> the panels of rows (tap in depth, i, t), with zeros for c_in up to a whole vector."""
     c_out, kd, c_in, _ = filters.shape
     wide = lanes(filters.dtype)
-    c_row = c_in if kd == 1 else _round_up(c_in, wide)
+    c_row = c_in if kd == 1 else round_up(c_in, wide)
     abreast = _abreast(d_out, kd, c_out, filters.dtype)
     rows = workspace.zeros((abreast, wide if abreast > 1 else c_out, kd + abreast - 1, c_row, 9), filters.dtype)
     for i in range(abreast):
@@ -192,7 +193,7 @@ def _stacks(n: int, window: Window, c_out: int, wanted: int, dtype: np.dtype) ->
     d_out, h_out, w_out, kd = window[4:8]
     abreast = _abreast(d_out, kd, c_out, dtype)
     run = _even_blocks(d_out, max(4, min(MAX_RUN, wanted - kd + 1))) if d_out > 1 else 1
-    run = _round_up(run, abreast)
+    run = round_up(run, abreast)
     return n * -(-d_out // run) * -(-h_out // 4) * -(-w_out // 4), run + kd - 1, abreast
 
 
@@ -200,11 +201,11 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, windo
     """x (n, *spatial, c_in), mapped filters -> out (n, *spatial, c_out)."""
     n, c_in, c_out = out.shape[0], x.shape[-1], out.shape[-1]
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)
-    c_v, c_m = _round_up(c_in, wide), _round_up(c_out, columns)
+    c_v, c_m = round_up(c_in, wide), round_up(c_out, columns)
     kd = window[7]
     # Each block reads all the filters: of many channels they weigh more than a small block's V and M, which then had better
     # not fit into the second-level cache (256 channels, 14x14: 14 tiles to 70 are 13 to 17 % faster).
-    wanted = max(_block_tiles(c_v + c_m, dtype), _round_up(min(c_in, c_out) // 4, ROWS) if kd == 1 else 0)
+    wanted = max(_block_tiles(c_v + c_m, dtype), round_up(min(c_in, c_out) // 4, ROWS) if kd == 1 else 0)
     stacks, tiles, abreast = _stacks(n, window, c_out, wanted, dtype)
     rows, unit = c_in if kd == 1 else (kd + abreast - 1) * c_v, max(1, ROWS // tiles)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
@@ -212,7 +213,7 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, windo
 
     units = split(-(-stacks // unit), grain=max(1, GRAIN_FLOPS // (2 * POINTS * unit * tiles * rows * c_out)))
     chunks = [(start * unit, min(stop * unit, stacks)) for start, stop in units]
-    blocks = [_round_up(_even_blocks(stop - start, max(1, wanted // tiles)), unit) * tiles for start, stop in chunks]
+    blocks = [round_up(_even_blocks(stop - start, max(1, wanted // tiles)), unit) * tiles for start, stop in chunks]
     scratch = [_scratch(block, c_v, c_m, dtype) for block in blocks]  # here, as in backward_weight
 
     def run(index: int, start: int, stop: int) -> None:
@@ -352,7 +353,7 @@ def _find_tile(x, inside, h, w, c, plane, top, left, side, c_wide, edge):
     return source, at, row, pixel
 
 
-@jit_inline
+@jit
 def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
     """V[p, t] = point p of B^T d B for the tile d with number first + t."""
     d, h, w, c = window[:4]
@@ -368,7 +369,7 @@ def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
             input_tile(source, at + j, row, pixel, v, t * v_row + j, 6 * point, point)
 
 
-@jit_inline
+@jit
 def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge):
     """The pixels of the tiles first .. first + n_tiles: A^T M A from M[p, t]."""
     d_out, h_out, w_out = window[4:7]
@@ -397,7 +398,7 @@ def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide
                     copy(edge, i * row + j * pixel, out, out_at + (i * w_out + j) * c_out, length)
 
 
-@jit_inline
+@jit
 def _map_gradients(first, n_tiles, stack, grad, window, c_out, c_wide, wide, columns, m_row, m, edge):
     """dM[p, t] = point p of A dY A^T for the tile dY with number first + t, written as the panels of a matrix product.
 

@@ -19,12 +19,7 @@ GRAIN = 1 << 12  # blocks below which another thread does not pay
 
 def dropout_forward(x: np.ndarray, p: float, seed: int, offset: int) -> np.ndarray:
     """x of any shape -> x / (1 - p) where kept and 0 elsewhere, row-major."""
-    source = contiguous(x).reshape(-1)
-    out = workspace.empty((source.size,), x.dtype)
-    scale = x.dtype.type(0 if p == 1 else 1 / (1 - p))
-    constants = (*stream(seed, offset), np.uint64(math.floor(p * 2**32)), scale)
-    parallel_for(_drop, -(-source.size // 4), source, *constants, out, grain=GRAIN)
-    return out.reshape(x.shape)
+    return drop(x, p, seed, offset, -np.inf)
 
 
 def dropout_backward_input(grad_out: np.ndarray, p: float, seed: int, offset: int) -> np.ndarray:
@@ -32,8 +27,22 @@ def dropout_backward_input(grad_out: np.ndarray, p: float, seed: int, offset: in
     return dropout_forward(grad_out, p, seed, offset)
 
 
+def drop(x: np.ndarray, p: float, seed: int, offset: int, floor: float) -> np.ndarray:
+    """The dropout of x, but of `floor` where x is less: of ReLU(x) for a floor of 0."""
+    source = contiguous(x).reshape(-1)
+    out = workspace.empty((source.size,), x.dtype)
+    constants = (*stream(seed, offset), np.uint64(math.floor(p * 2**32)), scale_of(p, x.dtype), x.dtype.type(floor))
+    parallel_for(_drop, -(-source.size // 4), source, *constants, out, grain=GRAIN)
+    return out.reshape(x.shape)
+
+
+def scale_of(p: float, dtype: np.dtype) -> np.floating:
+    """What is kept is multiplied by it."""
+    return dtype.type(0 if p == 1 else 1 / (1 - p))
+
+
 @jit
-def _drop(start, stop, x, key_0, key_1, offset, threshold, scale, out):
+def _drop(start, stop, x, key_0, key_1, offset, threshold, scale, floor, out):
     """Elements 4 * start .. 4 * stop."""
     words = np.empty(4 * BATCH, np.uint32)
     for batch in range(start, stop, BATCH):
@@ -42,4 +51,5 @@ def _drop(start, stop, x, key_0, key_1, offset, threshold, scale, out):
         source = x[4 * batch : 4 * (batch + n_blocks)]
         target = out[4 * batch : 4 * (batch + n_blocks)]
         for i in range(target.size):
-            target[i] = source[i] * (scale if words[i] >= threshold else scale * 0)
+            value = floor if source[i] < floor else source[i]  # a NaN stays
+            target[i] = value * (scale if words[i] >= threshold else scale * 0)

@@ -11,7 +11,8 @@ The loops take a vector of channels at a time (``simd.py``); images of fewer cha
 are in ``pool_quarters.py`` for 2x2 windows side by side and in ``pool_windows.py`` for all others.
 """
 
-import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,14 +32,12 @@ from .channels import (
     statistics,
 )
 from .conv import conv_forward
-from .dropout import BATCH
-from .dropout import GRAIN as PHILOX_GRAIN
+from .dropout import drop, scale_of
 from .jit import jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .matmul import matmul
 from .norm import batch_norm_backward_train, batch_norm_forward_train
 from .pooling import GRAIN, max_pool_backward_input, max_pool_forward
-from .random import philox_blocks, stream
 
 
 def batch_norm_relu_forward_train(
@@ -50,7 +49,7 @@ def batch_norm_relu_forward_train(
         return relu_forward(y), mean, var, inv_std
     x_last = to_channels_last(x)
     rows = _rows(x_last)
-    constants, moments = _constants(rows, weight, bias, eps)
+    constants, moments = _constants(statistics(rows), weight, bias, eps, rows.dtype)
     out = scale(rows, *constants, rectify=True)
     return to_logical(out.reshape(x_last.shape)), *moments
 
@@ -86,17 +85,33 @@ def batch_norm_relu_max_pool2d_forward_train(
     ceil_mode: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """x (n, c, h, w) -> out and saved (n, c, h_out, w_out); mean, biased var and inv_std (c,)."""
-    n_taps = kernel_size[0] * kernel_size[1]
-    record = np.min_scalar_type(n_taps)
+    pooling = kernel_size, stride, padding, dilation, ceil_mode
+    if fills_a_vector(x):
+        return normalised_and_pooled(x, statistics(_rows(to_channels_last(x))), weight, bias, eps, *pooling)
+    y, mean, var, inv_std = batch_norm_relu_forward_train(x, weight, bias, eps)
+    out, places = max_pool_forward(y, window_tables(x.shape[2:], pooling[:4], ceil_mode))
+    taps, n_taps = winners_as_taps(places, x.shape[3], pooling[:4]), kernel_size[0] * kernel_size[1]
+    return out, np.where(out <= 0, n_taps, taps).astype(np.min_scalar_type(n_taps)), mean, var, inv_std
+
+
+def normalised_and_pooled(
+    x: np.ndarray,
+    moments: tuple[np.ndarray, np.ndarray],
+    weight: np.ndarray | None,
+    bias: np.ndarray | None,
+    eps: float,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The same where mean and biased variance (c,), float64, are known."""
     windows = window_tables(x.shape[2:], (kernel_size, stride, padding, dilation), ceil_mode)
-    if not fills_a_vector(x):
-        y, mean, var, inv_std = batch_norm_relu_forward_train(x, weight, bias, eps)
-        out, places = max_pool_forward(y, windows)
-        taps = winners_as_taps(places, x.shape[3], (kernel_size, stride, padding, dilation))
-        return out, np.where(out <= 0, n_taps, taps).astype(record), mean, var, inv_std
     x_last = to_channels_last(x)
-    constants, moments = _constants(_rows(x_last), weight, bias, eps)
+    constants, moments = _constants(moments, weight, bias, eps, x.dtype)
     shape = (*x.shape[:2], *(axis.starts.size for axis in windows))
+    record = np.min_scalar_type(kernel_size[0] * kernel_size[1])
     out, saved = empty_channels_last(shape, x.dtype), empty_channels_last(shape, record)
     window = (*kernel_size, *stride, *padding, *dilation)
     loops = pool_quarters if pool_quarters.fits(window, ceil_mode, *x.shape[2:]) else pool_windows
@@ -124,19 +139,72 @@ def batch_norm_relu_max_pool2d_backward_train(
         places = winners_as_places(saved, x.shape[3], (kernel_size, stride, padding, dilation))
         grad_y = max_pool_backward_input(grad_out, places, x.shape, windows)
         return batch_norm_backward_train(grad_y, x, weight, mean, inv_std)
+    pooling = kernel_size, stride, padding, dilation, ceil_mode
+    pooled, grad_weight, grad_bias = pooled_gradient(grad_out, saved, x, weight, mean, inv_std, *pooling)
+    grad_x = workspace.empty(pooled.x.shape, x.dtype)
+    rows, grain = x.shape[0] * pooled.rows, _grain(pooled.x, pooled.rows)
+    parallel_for(pooled.loop, rows, *pooled.arrays(slice(None)), grad_x, grain=grain)
+    pooled.edges(slice(None), grad_x)
+    return to_logical(grad_x), grad_weight, grad_bias
+
+
+class Pooled(NamedTuple):
+    """Everything to compute the gradient of images that were normalised, rectified and pooled, of all of them or of some.
+
+    loop : the compiled function. rows : of what it shares out, in an image. Arrays are channels-last.
+    """
+
+    loop: Callable[..., None]
+    rows: int
+    grad: np.ndarray
+    saved: np.ndarray
+    x: np.ndarray
+    constants: tuple[Any, ...]
+
+    def arrays(self, images: slice) -> tuple[Any, ...]:
+        """The loop's arguments before the result."""
+        return self.grad[images], self.saved[images], self.x[images], *self.constants
+
+    def edges(self, images: slice, out: np.ndarray) -> None:
+        """What the loop leaves out."""
+        _, h, w, _ = self.x.shape
+        if self.loop is pool_quarters.pool_gradient and (h % 2 or w % 2):
+            pool_quarters.edges_gradient(self.x[images], *self.constants[1:], out)
+
+    def of_images(self, first: int, last: int, out: np.ndarray) -> None:
+        """The gradient of images first .. last - 1, at the beginning of out."""
+        images = slice(first, last)
+        arrays = self.arrays(images)
+        out = out[: last - first].reshape(arrays[2].shape)
+        self.loop(0, (last - first) * self.rows, *arrays, out)
+        self.edges(images, out)
+
+
+def pooled_gradient(
+    grad_out: np.ndarray,
+    saved: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray | None,
+    mean: np.ndarray,
+    inv_std: np.ndarray,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> tuple[Pooled, np.ndarray, np.ndarray]:
+    """What ``batch_norm_relu_max_pool2d_backward_train`` is given -> its grad_x, prepared; grad_weight and grad_bias."""
     x_last, mean = to_channels_last(x), contiguous(mean)
     window = (*kernel_size, *stride, *padding, *dilation)
-    arrays = to_channels_last(grad_out), to_channels_last(saved), x_last, window, mean
+    arrays = to_channels_last(grad_out), to_channels_last(saved), x_last
     n, h_out = grad_out.shape[0], grad_out.shape[2]
     quarters = pool_quarters.fits(window, ceil_mode, *x.shape[2:])
     loops = pool_quarters if quarters else pool_windows
-    sums = channel_sums(loops.sum_winners, n * h_out, *arrays, grain=_grain(x_last, h_out))
+    sums = channel_sums(loops.sum_winners, n * h_out, *arrays, window, mean, grain=_grain(x_last, h_out))
     m = x.size // x.shape[1]
     factors, grad_weight, grad_bias = gradient_factors(sums, m, weight, inv_std)
-    grad_x = workspace.empty(x_last.shape, x.dtype)
     rows = h_out if quarters else x.shape[2]
-    parallel_for(loops.pool_gradient, n * rows, *arrays, *factors, grad_x, grain=_grain(x_last, rows))
-    return to_logical(grad_x), grad_weight, grad_bias
+    return Pooled(loops.pool_gradient, rows, *arrays, (window, mean, *factors)), grad_weight, grad_bias
 
 
 def conv2d_relu_forward(
@@ -163,18 +231,14 @@ def linear_relu_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | No
 
 def relu_dropout_forward(x: np.ndarray, p: float, seed: int, offset: int) -> np.ndarray:
     """x of any shape -> max(x, 0) / (1 - p) where kept and 0 elsewhere, row-major."""
-    source = contiguous(x).reshape(-1)
-    out = workspace.empty((source.size,), x.dtype)
-    constants = (*stream(seed, offset), np.uint64(math.floor(p * 2**32)), _scale(p, x.dtype))
-    parallel_for(_relu_drop, -(-source.size // 4), source, *constants, out, grain=PHILOX_GRAIN)
-    return out.reshape(x.shape)
+    return drop(x, p, seed, offset, 0)
 
 
 def relu_dropout_backward_input(grad_out: np.ndarray, out: np.ndarray, p: float) -> np.ndarray:
     """grad_out, and what the forward pass returned -> grad_x, in the memory order of out."""
     order = _memory_order(out)
     grad_x = workspace.empty((out.size,), out.dtype)
-    arrays = _flat(grad_out, order), _flat(out, order), _scale(p, out.dtype), grad_x
+    arrays = _flat(grad_out, order), _flat(out, order), scale_of(p, out.dtype), grad_x
     parallel_for(_relu_drop_gradient, out.size, *arrays, grain=GRAIN)
     return _shaped(grad_x, out.shape, order)
 
@@ -185,14 +249,18 @@ def _rows(x_last: np.ndarray) -> np.ndarray:
 
 
 def _constants(
-    rows: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, eps: float
+    moments: tuple[np.ndarray, np.ndarray],
+    weight: np.ndarray | None,
+    bias: np.ndarray | None,
+    eps: float,
+    dtype: np.dtype,
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Mean, slope and bias of y = slope * (x - mean) + bias; mean, var and inv_std. All (c,), of the type of rows."""
-    mean, var = statistics(rows)
+    """Mean, slope and bias of y = slope * (x - mean) + bias; mean, var and inv_std. All (c,), of the given type."""
+    mean, var = moments
     inv_std = 1 / np.sqrt(var + eps)
     slope = inv_std if weight is None else inv_std * weight
     shift = np.zeros_like(mean) if bias is None else bias
-    mean, var, inv_std, slope, shift = (v.astype(rows.dtype) for v in (mean, var, inv_std, slope, shift))
+    mean, var, inv_std, slope, shift = (v.astype(dtype) for v in (mean, var, inv_std, slope, shift))
     return (mean, slope, shift), (mean, var, inv_std)
 
 
@@ -206,24 +274,6 @@ def _rectified(fresh: np.ndarray) -> np.ndarray:
 
 def _grain(x: np.ndarray, rows_an_image: int) -> int:
     return max(1, GRAIN * rows_an_image * x.shape[0] // max(1, x.size))
-
-
-def _scale(p: float, dtype: np.dtype) -> np.floating:
-    return dtype.type(0 if p == 1 else 1 / (1 - p))
-
-
-@jit
-def _relu_drop(start, stop, x, key_0, key_1, offset, threshold, scale, out):
-    """Elements 4 * start .. 4 * stop."""
-    words = np.empty(4 * BATCH, np.uint32)
-    for batch in range(start, stop, BATCH):
-        n_blocks = min(BATCH, stop - batch)
-        philox_blocks(key_0, key_1, offset + np.uint64(batch), words[: 4 * n_blocks])
-        source = x[4 * batch : 4 * (batch + n_blocks)]
-        target = out[4 * batch : 4 * (batch + n_blocks)]
-        for i in range(target.size):
-            value = source[i] * 0 if source[i] < 0 else source[i]  # a NaN stays
-            target[i] = value * (scale if words[i] >= threshold else scale * 0)
 
 
 @jit

@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import workspace
 from .jit import ONE, ZERO, jit
+from .memory import clear, copy
 from .microkernel import SIMD, full_tile, low_tile, tile_columns
 from .simd import VECTOR_BYTES
 from .transpose_tile import transpose_tile
@@ -51,12 +52,9 @@ def pack_rows(start, stop, b, b_at, b_row, k, n, columns, packed):
         first = panel * columns
         width = min(columns, n - first)
         for p in range(k):
-            source = b[b_at + p * b_row + first : b_at + p * b_row + first + width]
-            target = packed[(panel * k + p) * columns : (panel * k + p + 1) * columns]
-            for j in range(width):
-                target[j] = source[j]
-            for j in range(width, columns):
-                target[j] = 0
+            to = (panel * k + p) * columns
+            copy(b, b_at + p * b_row + first, packed, to, width)
+            clear(packed, to + width, columns - width)
 
 
 @jit

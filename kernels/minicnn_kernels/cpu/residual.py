@@ -11,7 +11,7 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_for
 from .activation import GRAIN, _flat, _memory_order, _shaped, relu_backward_input
-from .channels import TILE, _grain, channel_sums, fills_a_vector, gradient_factors, input_gradient
+from .channels import TILE, _grain, channel_sums, fills_a_vector, gradient_factors, input_gradient, statistics
 from .fused import _constants, _rows
 from .jit import jit
 from .layout import contiguous, to_channels_last, to_logical
@@ -36,7 +36,7 @@ def batch_norm_add_relu_forward_train(
         return add_relu_forward(y, other), mean, var, inv_std
     x_last = to_channels_last(x)
     rows = _rows(x_last)
-    constants, moments = _constants(rows, weight, bias, eps)
+    constants, moments = _constants(statistics(rows), weight, bias, eps, rows.dtype)
     out = workspace.empty(rows.shape, rows.dtype)
     arrays = rows, _rows(to_channels_last(other)), *constants, out
     parallel_for(_scale_add_relu, rows.shape[0], *arrays, grain=_grain(rows))
