@@ -63,7 +63,7 @@ def test_a_steady_training_step_allocates_nothing_large(name, monkeypatch):
     new_block = workspace._new_block
     monkeypatch.setattr(workspace, "_new_block", lambda size: made.append(size) or new_block(size))
     results = sum(int(row[3].replace(",", "") or 0) for row in compiled.plan.rows())
-    assert results > 4e6  # what the step would ask for, the forward pass alone
+    assert results > 1e6  # what the step would ask for, the forward pass alone
     tracemalloc.start()  # NumPy tells it of all its memory
     try:
         train(3)  # the tracer's own first time

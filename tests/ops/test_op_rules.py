@@ -152,7 +152,8 @@ CALLS = {
     "Dropout": lambda: F.dropout(leaf(50), 0.5),
     "CrossEntropy": lambda: F.cross_entropy(leaf(2, 3), mc.tensor([0, 2])),
     "WeightedNLL": lambda: (
-        F.cross_entropy(leaf(2, 3), mc.tensor([0, 2]), mc.ones(3)) + F.nll_loss(leaf(2, 3), mc.tensor([0, 2]))
+        F.cross_entropy(leaf(2, 3), mc.tensor([0, 2]), mc.ones(3, dtype=mc.float64))
+        + F.nll_loss(leaf(2, 3), mc.tensor([0, 2]))
     ),
 }
 
