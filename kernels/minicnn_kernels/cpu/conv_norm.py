@@ -38,7 +38,8 @@ def conv_batch_norm_relu_max_pool2d_forward_train(
     w_out), the convolution's y (n, c, ...); mean, biased var and inv_std (c,)."""
     if _by_images(filters.shape[0], x.dtype, x.shape, filters.shape, convolution):
         watch = _Statistics()
-        y = conv_direct.forward(x, filters, None, *convolution[:4], watch)
+        stride, padding, dilation, groups = convolution[:4]
+        y = conv_direct.forward(x, filters, None, stride, padding, dilation, groups, watch)
         return _with(y, normalised_and_pooled(y, watch.moments.result(), weight, bias, eps, *pooling))
     y = conv_forward(x, filters, None, *convolution)
     return _with(y, batch_norm_relu_max_pool2d_forward_train(y, weight, bias, eps, *pooling))
@@ -82,9 +83,8 @@ def conv_batch_norm_relu_max_pool2d_backward_train(
     by_images = _by_images(y.shape[1], y.dtype, x_shape, filters_shape, convolution)
     if x is not None and filters is None and by_images:
         pooled, grad_weight, grad_bias = pooled_gradient(*arguments, *pooling)
-        window = convolution[:4]
-        grad_filters = conv_direct.backward_weight_by_images(pooled.of_images, x, filters_shape, *window)
-        return None, grad_filters, grad_weight, grad_bias
+        grad = conv_direct.backward_weight_by_images(pooled.of_images, x, filters_shape, *convolution[:4])
+        return None, grad, grad_weight, grad_bias
     grad_y, grad_weight, grad_bias = batch_norm_relu_max_pool2d_backward_train(*arguments, *pooling)
     grad_x = None if filters is None else conv_backward_input(grad_y, filters, x_shape, *convolution)
     grad_filters = None if x is None else conv_backward_weight(grad_y, x, filters_shape, *convolution)

@@ -109,7 +109,7 @@ def normalised_and_pooled(
     """The same where mean and biased variance (c,), float64, are known."""
     windows = window_tables(x.shape[2:], (kernel_size, stride, padding, dilation), ceil_mode)
     x_last = to_channels_last(x)
-    constants, moments = _constants(moments, weight, bias, eps, x.dtype)
+    constants, kept = _constants(moments, weight, bias, eps, x.dtype)
     shape = (*x.shape[:2], *(axis.starts.size for axis in windows))
     record = np.min_scalar_type(kernel_size[0] * kernel_size[1])
     out, saved = empty_channels_last(shape, x.dtype), empty_channels_last(shape, record)
@@ -117,7 +117,7 @@ def normalised_and_pooled(
     loops = pool_quarters if pool_quarters.fits(window, ceil_mode, *x.shape[2:]) else pool_windows
     arguments = x_last, window, *constants, out, saved
     parallel_for(loops.pool_rows, shape[0] * shape[2], *arguments, grain=_grain(x_last, shape[2]))
-    return to_logical(out), to_logical(saved), *moments
+    return to_logical(out), to_logical(saved), *kept
 
 
 def batch_norm_relu_max_pool2d_backward_train(
@@ -169,7 +169,8 @@ class Pooled(NamedTuple):
         """What the loop leaves out."""
         _, h, w, _ = self.x.shape
         if self.loop is pool_quarters.pool_gradient and (h % 2 or w % 2):
-            pool_quarters.edges_gradient(self.x[images], *self.constants[1:], out)
+            mean, factors = self.constants[1], self.constants[2:]
+            pool_quarters.edges_gradient(self.x[images], mean, factors, out)
 
     def of_images(self, first: int, last: int, out: np.ndarray) -> None:
         """The gradient of images first .. last - 1, at the beginning of out."""

@@ -103,8 +103,9 @@ def pool_gradient(start, stop, grad, saved, x, window, mean, slope, mean_grad, t
                         store(grad_x, here, factor * (kept - shift - (load(x, here) - centre) * steep))
 
 
-def edges_gradient(x, mean, slope, mean_grad, tilt, grad_x):
+def edges_gradient(x: np.ndarray, mean: np.ndarray, factors: tuple[np.ndarray, ...], grad_x: np.ndarray) -> None:
     """The same with g = 0 for the pixels that no window sees: a last row or column where a side of x is odd."""
+    slope, mean_grad, tilt = factors
     _, h, w, _ = x.shape
     for edge in (np.s_[:, h - h % 2 :], np.s_[:, : h - h % 2, w - w % 2 :]):
         grad_x[edge] = (x[edge] - mean) * (-slope * tilt) - slope * mean_grad
