@@ -17,6 +17,7 @@ import typer
 from .classify import classify
 from .errors import check_environment, explain
 from .evaluate import evaluate
+from .finetune import finetune
 from .info import info
 from .inspect import inspect
 from .predict import predict
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(finetune)
 app.command()(classify)
 app.command()(inspect)
 app.command()(info)

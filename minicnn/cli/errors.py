@@ -34,6 +34,7 @@ def explain(error: BaseException) -> str | None:
     from ..data import DatasetError
     from ..data.errors import DownloadError, ImageReadError
     from ..training.digit_image import PictureError
+    from ..training.finetuning import FinetuneError
     from ..training.nan_guard import NonFiniteLossError
     from ..training.run_folder import RunFolderError
     from ..weights import CheckpointError
@@ -42,7 +43,16 @@ def explain(error: BaseException) -> str | None:
         return f"{error} (--skip-bad-images leaves such files out)"
     if isinstance(error, DownloadError):
         return f"{error} (with --data-root)"
-    if isinstance(error, (UserError, CheckpointError, DatasetError, NonFiniteLossError, PictureError, RunFolderError)):
+    mendable = (
+        UserError,
+        CheckpointError,
+        DatasetError,
+        FinetuneError,
+        NonFiniteLossError,
+        PictureError,
+        RunFolderError,
+    )
+    if isinstance(error, mendable):
         return str(error)
     if isinstance(error, OSError):
         return disk_full(error) or (f"{error.filename}: {error.strerror}" if error.filename is not None else None)

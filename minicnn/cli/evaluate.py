@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from .terminal import confusion_lines
 
 if TYPE_CHECKING:
     from ..nn import Module
-    from ..training import TrainConfig
+    from ..training import FinetuneConfig, RunFolder, TrainConfig
 
 
 def evaluate(
@@ -22,58 +23,93 @@ def evaluate(
         str | None, typer.Option(help="Other data with the same classes; else the run's own.", metavar="NAME|FOLDER")
     ] = None,
     data_root: DataRootOption = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 256,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images at once; else 256 small ones, or 32 photographs.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N test images.", metavar="N")] = None,
     threads: ThreadsOption = None,
     skip_bad_images: SkipBadImagesOption = False,
 ) -> None:
     """Evaluate a run on its test images, or on those of other data."""
-    import dataclasses
-
     import minicnn as mc
 
     from ..data import DataLoader
+    from ..training import FinetuneConfig, RunFolder
     from ..training import evaluate as evaluate_model
-    from ..training.recipe import claim_threads, open_data
+    from ..training.recipe import claim_threads
 
-    model, config, described = load_run(run)
-    changes: dict[str, Any] = {"threads": threads, "limit_train": None}
+    folder = RunFolder.open(run)
+    config, described = folder.read_config()
+    choices: dict[str, Any] = {"threads": threads}
+    if skip_bad_images:
+        choices["skip_bad_images"] = True
+    config = claim_threads(dataclasses.replace(config, **choices))
+    test: Any
+    if isinstance(config, FinetuneConfig):
+        if data_root is not None:
+            raise typer.BadParameter(
+                "--data-root is for named data; a fine-tuned run is judged by a folder, with --data"
+            )
+        model, test, name = _photographs(folder, config, described, data, limit)
+    else:
+        model, test, name = _small_images(folder, config, described, data, data_root, limit)
+    if list(test.classes) != described["classes"]:
+        raise UserError(
+            f"{name} has other classes ({_some(test.classes)}) than {run} learnt ({_some(described['classes'])}): "
+            "name data with the same classes with --data"
+        )
+    # Run as it was in training, so that the loss is the same to the last digit.
+    network = mc.compile(model) if config.compile else model
+    size = batch_size or (32 if isinstance(config, FinetuneConfig) else 256)
+    result = evaluate_model(network, DataLoader(test, size))
+    print(f"{run} ({config.model}) on the {len(test):,} test images of {name}")
+    print("\n".join(confusion_lines(result.confusion, described["classes"])))
+    right = int((result.predictions == result.labels).sum())
+    print(f"\naccuracy {100 * result.accuracy:.2f} % ({right:,} of {len(result.labels):,}), loss {result.loss:.4f}")
+
+
+def _small_images(
+    run: RunFolder,
+    config: TrainConfig,
+    described: dict[str, Any],
+    data: str | None,
+    data_root: Path | None,
+    limit: int | None,
+) -> tuple[Module, Any, str]:
+    """The model, the images to judge by, and what they are called."""
+    from ..training.recipe import open_data
+
+    changes: dict[str, Any] = {"limit_train": None}
     if data is not None:
         changes.update(data=data, data_root=None, limit_test=None)
     if data_root is not None:
         changes["data_root"] = str(data_root)
     if limit is not None:
         changes["limit_test"] = limit
-    if skip_bad_images:
-        changes["skip_bad_images"] = True
-    pair = open_data(
-        claim_threads(dataclasses.replace(config, **changes)), mean=described["mean"], std=described["std"]
-    )
-    if list(pair.classes) != described["classes"]:
-        raise UserError(
-            f"{pair.name} has other classes ({_some(pair.classes)}) than {run} learnt ({_some(described['classes'])}): "
-            "name data with the same classes with --data"
-        )
-    # Run as it was in training, so that the loss is the same to the last digit.
-    network = mc.compile(model) if config.compile else model
-    result = evaluate_model(network, DataLoader(pair.test, batch_size))
-    print(f"{run} ({config.model}) on the {len(pair.test):,} test images of {pair.name}")
-    print("\n".join(confusion_lines(result.confusion, described["classes"])))
-    right = int((result.predictions == result.labels).sum())
-    print(f"\naccuracy {100 * result.accuracy:.2f} % ({right:,} of {len(result.labels):,}), loss {result.loss:.4f}")
+    pair = open_data(dataclasses.replace(config, **changes), mean=described["mean"], std=described["std"])
+    return trained_model(run, config, described), pair.test, pair.name
 
 
-def load_run(path: Path) -> tuple[Module, TrainConfig, dict[str, Any]]:
-    """A run's trained model in evaluation mode, its configuration, and what it says of its data."""
+def _photographs(
+    run: RunFolder, config: FinetuneConfig, described: dict[str, Any], data: str | None, limit: int | None
+) -> tuple[Module, Any, str]:
+    """The same for a run that was fine-tuned."""
+    from ..data import ImageFiles
+    from ..models.classifier import Classifier
+    from ..training.finetuning import open_test_images
+
+    classifier = Classifier(config.model, run.require_weights(config.COMMAND))
+    test, name = open_test_images(config, data)
+    return classifier.model, ImageFiles(test.samples[:limit], test.classes, classifier.transforms), name
+
+
+def trained_model(run: RunFolder, config: TrainConfig, described: dict[str, Any]) -> Module:
+    """The trained model of a `minicnn train` run in evaluation mode."""
     from ..models import get_model
-    from ..training import RunFolder
 
-    run = RunFolder.open(path)
-    config, described = run.read_config()
     model = get_model(config.model, num_classes=len(described["classes"]))
     run.load_weights(model, config.model)
-    model.eval()
-    return model, config, described
+    return model.eval()
 
 
 def _some(names: Any) -> str:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+RECIPE, FILES = "Recipe", "Files"  # headings of the help
+
+
+class OptimizerName(StrEnum):
+    adam = "adam"
+    adamw = "adamw"
+    sgd = "sgd"
+
+
+class ScheduleName(StrEnum):
+    onecycle = "onecycle"
+    cosine = "cosine"
+    step = "step"
+    none = "none"
+
 
 DataOption = Annotated[
     str,
@@ -21,7 +38,39 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads; els
 SkipBadImagesOption = Annotated[
     bool, typer.Option("--skip-bad-images", help="Leave unreadable images out instead of stopping.")
 ]
-RunArgument = Annotated[Path, typer.Argument(help="Folder that `minicnn train` made.", metavar="RUN")]
+EpochsOption = Annotated[int, typer.Option(min=1, help="Passes over the training set.", rich_help_panel=RECIPE)]
+OptimizerOption = Annotated[OptimizerName, typer.Option(help="What updates the weights.", rich_help_panel=RECIPE)]
+MomentumOption = Annotated[float, typer.Option(help="Of sgd.", rich_help_panel=RECIPE)]
+WeightDecayOption = Annotated[float, typer.Option(help="As in PyTorch.", rich_help_panel=RECIPE)]
+ScheduleOption = Annotated[
+    ScheduleName, typer.Option(help="How the learning rate changes, step by step.", rich_help_panel=RECIPE)
+]
+SeedOption = Annotated[
+    int, typer.Option(min=0, help="Of weights, order, dropout, augmentation.", rich_help_panel=RECIPE)
+]
+CompileOption = Annotated[
+    bool, typer.Option(help="Run the model by fused plans, as mc.compile makes them.", rich_help_panel=RECIPE)
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the run; else runs/DATA-MODEL-N.", metavar="RUN", rich_help_panel=FILES),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the run that is in --out.", rich_help_panel=FILES)
+]
+ResumeOption = Annotated[
+    Path | None, typer.Option(help="Continue this run, bit for bit.", metavar="RUN", rich_help_panel=FILES)
+]
+CheckpointEveryOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Write a checkpoint every N steps too, not only each epoch and each minute.",
+        metavar="N",
+        rich_help_panel=FILES,
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(help="Folder that `minicnn train` or `finetune` made.", metavar="RUN")]
 
 
 def model_name(name: str, option: str) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .evaluate import load_run
+from .errors import UserError
+from .evaluate import trained_model
 from .options import RunArgument, ThreadsOption
+from .running import quoted
 from .terminal import print_picture
 
 if TYPE_CHECKING:
@@ -27,13 +29,18 @@ def predict(
     For a run on MNIST a picture becomes a digit as MNIST has them: inverted when its background is bright, cropped to
     the ink, scaled and centred. For other runs it becomes grey and 28 x 28.
     """
+    from ..training import FinetuneConfig, RunFolder
     from ..training.digit_image import prepare_picture
 
     if threads is not None:
         import minicnn as mc
 
         mc.set_num_threads(threads)
-    model, _, described = load_run(run)
+    folder = RunFolder.open(run)
+    config, described = folder.read_config()
+    if isinstance(config, FinetuneConfig):
+        raise UserError(f"{run} was fine-tuned on photographs: minicnn classify IMAGE... --run {quoted(run)}")
+    model = trained_model(folder, config, described)
     for path in images:
         seen = prepare_picture(path, described["name"])
         print(path)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,15 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(force_terminal=True, highlight=False)
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Within the block a warning to the user is a line on standard error, without the place in our code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
+        yield
 
 
 def can_encode(text: str) -> bool:

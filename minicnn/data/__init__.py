@@ -6,7 +6,7 @@ Where to read what:
 - `loader.py`, `fetch.py`, `workers.py`: DataLoader, one batch, its threads; `randomness.py`: whose random numbers
 - `mnist.py`, `cifar.py`, `image_folder.py`: data sets; `idx.py`, `plain_pickle.py`, `images.py`, `downloads.py`: their
   files
-- `catalogue.py`, `arrays.py`: `open_dataset`, which the command line uses
+- `catalogue.py`, `arrays.py`: `open_dataset`, which the command line uses; `divided_folder.py`: what is set aside
 - `transforms/`: what happens to an image on its way to a batch: crops, flips, colours, rotations, normalising
 
 Importing this imports neither Pillow nor Pooch; what needs them does so when it is used.
@@ -21,7 +21,7 @@ from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorData
 from .downloads import datasets_folder
 from .errors import DatasetError, DatasetNotFoundError, DownloadError, IDXFormatError, ImageReadError
 from .idx import read_idx
-from .image_folder import ImageFolder
+from .image_folder import ImageFiles, ImageFolder
 from .images import open_image, pil_loader, read_grey, to_grey
 from .loader import DataLoader
 from .mnist import KMNIST, MNIST, FashionMNIST, MNIST10k
@@ -53,6 +53,7 @@ __all__ = [
     "FashionMNIST",
     "IDXFormatError",
     "ImageArrayDataset",
+    "ImageFiles",
     "ImageFolder",
     "ImageReadError",
     "IterableDataset",

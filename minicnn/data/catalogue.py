@@ -12,25 +12,23 @@ Read next: `arrays.py` for what comes back.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .arrays import ImageArrayDataset, pixel_statistics
+from .divided_folder import divide_folder
 from .errors import DatasetError, DatasetNotFoundError, ImageReadError
-from .image_folder import find_classes, find_images
 from .images import read_grey
 from .mnist import KMNIST, MNIST, FashionMNIST, MNIST10k, has_idx_pair, read_idx_pair
 
 _FAMILY = {"mnist": MNIST, "fashion-mnist": FashionMNIST, "kmnist": KMNIST}
 DATASET_NAMES = ("mnist10k", *_FAMILY)
-_TEST_FOLDERS = ("test", "val", "valid", "validation")
-_TEST_FRACTION = 0.2
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,17 @@ class DatasetPair:
     std: float
     source: str  # where the files were, and how they were divided
     skipped: tuple[tuple[str, str], ...] = field(default=())  # (path, reason) of images left out
+
+    def describe(self) -> dict[str, Any]:
+        """What a run's files say of its data."""
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "mean": self.mean,
+            "std": self.std,
+            "train_size": len(self.train),
+            "test_size": len(self.test),
+        }
 
 
 def open_dataset(
@@ -117,56 +126,18 @@ def _idx_folder(folder: Path) -> DatasetPair:
 
 
 def _image_folder(folder: Path, skip: bool, size: tuple[int, int]) -> DatasetPair:
-    train_folder = folder / "train"
-    if not _holds_folders(train_folder):
-        train_folder = folder
-    classes, _ = find_classes(train_folder)
-    samples = find_images(train_folder, classes)
-    test_folder = next((folder / name for name in _TEST_FOLDERS if _holds_folders(folder / name)), None)
-    if train_folder is folder or test_folder is None:
-        train, test = _split(train_folder, samples)
-        source = f"{train_folder}, {len(test)} of {len(samples)} images set aside for the test"
-    else:
-        unknown = sorted(set(find_classes(test_folder)[0]) - set(classes))
-        if unknown:
-            raise DatasetError(f"{test_folder}: classes {', '.join(unknown)} that {train_folder} does not have")
-        train, test = samples, find_images(test_folder, classes, allow_empty=True)
-        source = f"{train_folder} and {test_folder}"
+    parts = divide_folder(folder)
+    classes = parts.classes
     skipped: list[tuple[str, str]] = []
-    # In an order that mixes the classes and is the same everywhere: the first n images are a sample of all.
-    train, test = (sorted(part, key=lambda sample: _name_hash(folder, sample[0])) for part in (train, test))
-    arrays = [_read_all(part, skip, size, skipped) for part in (train, test)]
+    arrays = [_read_all(part, skip, size, skipped) for part in (parts.train, parts.test)]
     for label, name in enumerate(classes):
         if not (arrays[0][1] == label).any():
-            raise DatasetError(f"{train_folder / name}: no readable image of this class to train with")
+            raise DatasetError(f"{parts.train_root / name}: no readable image of this class to train with")
     if not len(arrays[1][1]):
         raise DatasetNotFoundError(
             f"{folder}: no image to test with; put some into {folder / 'test'}/CLASS, or add more"
         )
-    return _pair(folder.resolve().name, arrays[0], arrays[1], classes, source, skipped)
-
-
-def _holds_folders(folder: Path) -> bool:
-    """Whether ``folder`` is one part of a divided data set, and not a class that is called "train"."""
-    return folder.is_dir() and any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir())
-
-
-def _split(root: Path, samples: Sequence[tuple[str, int]]) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """Of each class, a fifth by order of the names' hashes for the test: one at least where there are two."""
-    by_class: dict[int, list[tuple[str, int]]] = {}
-    for sample in samples:
-        by_class.setdefault(sample[1], []).append(sample)
-    train, test = [], []
-    for members in by_class.values():
-        members = sorted(members, key=lambda sample: _name_hash(root, sample[0]))
-        n_test = min(max(round(_TEST_FRACTION * len(members)), 1), len(members) - 1)
-        test += members[:n_test]
-        train += members[n_test:]
-    return train, test
-
-
-def _name_hash(root: Path, path: str) -> bytes:
-    return hashlib.blake2b(Path(path).relative_to(root).as_posix().encode(errors="surrogateescape")).digest()
+    return _pair(folder.resolve().name, arrays[0], arrays[1], classes, parts.source, skipped)
 
 
 def _read_all(

@@ -21,7 +21,56 @@ from .images import IMAGE_EXTENSIONS, pil_loader
 _LAYOUT = "expected one folder a class with images in it: root/cat/1.png, root/dog/2.jpg"
 
 
-class ImageFolder(Dataset[tuple[Any, Any]]):
+class ImageFiles(Dataset[tuple[Any, Any]]):
+    """Item i is (image, label): what ``loader`` and ``transform`` make of the i-th file, and its class's number.
+
+    Parameters
+    ----------
+    samples : (path, label) of each image.
+    classes : names, in the order of the labels.
+    transform, target_transform : applied to image and label when an item is fetched.
+    loader : path -> image; None opens a PIL image of mode "RGB".
+
+    Raises
+    ------
+    ImageReadError : when an item is fetched whose file is no readable image.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[tuple[str, int]],
+        classes: Sequence[str],
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        loader: Callable[[str], Any] | None = None,
+    ):
+        self.transform = transform
+        self.target_transform = target_transform
+        self.loader = loader or pil_loader
+        self.classes = list(classes)
+        self.samples = list(samples)
+        self.targets = [label for _, label in self.samples]
+
+    @property
+    def imgs(self) -> list[tuple[str, int]]:
+        """torchvision's other name for ``samples``."""
+        return self.samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        path, target = self.samples[index]
+        image = self.loader(path)
+        if self.transform is not None:
+            image = self.transform(image)
+        return image, target if self.target_transform is None else self.target_transform(target)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} images in {len(self.classes)} classes)"
+
+
+class ImageFolder(ImageFiles):
     """Item i is (image, label): what ``loader`` and ``transform`` make of the file, and its class's number.
 
     Hidden files and folders (.name) are ignored; folders below a class's are searched too.
@@ -60,38 +109,23 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
         self.root = os.fspath(root)
-        self.transform = transform
-        self.target_transform = target_transform
-        self.loader = loader or pil_loader
-        self.classes, self.class_to_idx = find_classes(root)
-        self.samples = find_images(root, self.classes, is_valid_file, allow_empty)
+        classes, self.class_to_idx = find_classes(root)
+        samples = find_images(root, classes, is_valid_file, allow_empty)
+        super().__init__(samples, classes, transform, target_transform, loader)
         self.skipped: list[tuple[str, str]] = []
         if on_error == "skip":
             self._leave_out_unreadable()
-        self.targets = [label for _, label in self.samples]
-
-    @property
-    def imgs(self) -> list[tuple[str, int]]:
-        """torchvision's other name for ``samples``."""
-        return self.samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
 
     def __getitem__(self, index: Any) -> tuple[Any, Any]:
-        path, target = self.samples[index]
         try:
-            image = self.loader(path)
+            return super().__getitem__(index)
         except ImageReadError as error:
             error.add_note("ImageFolder(..., on_error='skip') leaves such files out and counts them")
             raise
-        if self.transform is not None:
-            image = self.transform(image)
-        return image, target if self.target_transform is None else self.target_transform(target)
 
     def _leave_out_unreadable(self) -> None:
         readable = []
-        for sample, reason in zip(self.samples, _try_all(self.loader, self.samples), strict=True):
+        for sample, reason in zip(self.samples, try_all(self.loader, self.samples), strict=True):
             if reason is None:
                 readable.append(sample)
             else:
@@ -105,6 +139,7 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
         if not readable:
             raise DatasetNotFoundError(f"{self.root}: none of its {len(self.samples)} images can be read")
         self.samples = readable
+        self.targets = [label for _, label in readable]
 
     def __repr__(self) -> str:
         return f"ImageFolder({len(self)} images in {len(self.classes)} classes, from {self.root})"
@@ -176,8 +211,8 @@ def _has_image_extension(path: str) -> bool:
     return path.lower().endswith(IMAGE_EXTENSIONS)
 
 
-def _try_all(loader: Callable[[str], Any], samples: Sequence[tuple[str, int]]) -> list[str | None]:
-    """For each sample None, or why its file cannot be read."""
+def try_all(loader: Callable[[str], Any], samples: Sequence[tuple[str, int]]) -> Iterator[str | None]:
+    """For each sample, in order, None or why its file cannot be read."""
 
     def problem(sample: tuple[str, int]) -> str | None:
         try:
@@ -187,4 +222,4 @@ def _try_all(loader: Callable[[str], Any], samples: Sequence[tuple[str, int]]) -
         return None
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(problem, samples))
+        yield from pool.map(problem, samples)

@@ -274,7 +274,9 @@ def list_models(
 
 def _entry(name: str) -> tuple[Callable[..., Module], type[WeightsEnum] | None]:
     if name not in _BUILDERS:
-        raise ValueError(f"model {name!r} is not known; expected one of {', '.join(list_models())}")
+        from .matching import unknown_model
+
+        raise ValueError(unknown_model(name, list_models()))
     return _BUILDERS[name]
 
 

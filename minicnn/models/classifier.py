@@ -16,7 +16,8 @@ from ..data.transforms import ImageClassification
 from ..nn import Module
 from ..weights import CheckpointError, load
 from ..weights.safetensors import read_metadata
-from .published import WeightsEnum, is_path, outputs
+from .published import WeightsEnum, is_path
+from .restore import classes_in, misfit, preprocessing, restore
 
 
 class Classifier:
@@ -24,9 +25,9 @@ class Classifier:
 
     Parameters
     ----------
-    model : a name of :func:`minicnn.models.list_models`.
-    weights : a published name, such as ``"DEFAULT"``; or a file. One that ``minicnn finetune`` wrote knows its classes and
-        its preprocessing; any other is taken to be prepared as the model's published weights are.
+    model : a name of :func:`minicnn.models.list_models`; None for what the file of weights says.
+    weights : a published name, such as ``"DEFAULT"``; or a file. One that ``minicnn finetune`` wrote knows its model, its
+        classes and its preprocessing; any other is taken to be prepared as the model's published weights are.
 
     Attributes
     ----------
@@ -34,39 +35,65 @@ class Classifier:
 
     Raises
     ------
-    ValueError, DownloadError, CheckpointError, ImportError : as building the model does.
+    ValueError : no such model or published weights, no model named where the file does not say it, or a model that takes no
+        photographs.
+    CheckpointError : a file that is damaged, or of another model.
+    DownloadError, ImportError : published weights that are not to be had.
     """
 
-    def __init__(self, model: str, weights: str | os.PathLike[str] = "DEFAULT"):
+    def __init__(self, model: str | None, weights: str | os.PathLike[str] = "DEFAULT"):
         from . import get_model, get_model_weights
 
-        published: Any = get_model_weights(model)
+        self.transforms: ImageClassification
+        self.categories: list[str]
+        self.model: Module
         if is_path(os.fspath(weights)):
-            path = Path(weights)
-            facts = read_metadata(path) if path.suffix == ".safetensors" else {}
-            if facts.get("model", model) != model:
-                raise CheckpointError(
-                    path, "metadata", f"says that it holds weights of {facts['model']}, not of {model}"
-                )
-            classes = json.loads(facts["classes"]) if "classes" in facts else None
-            count = len(classes) if classes is not None else outputs(load(path, mmap=True))
-            self.model: Module = get_model(model, weights=path, num_classes=count)
-            names = published.DEFAULT.meta.get("categories", [])
-            self.categories = classes or (names if len(names) == count else [f"class {i}" for i in range(count)])
-            self.transforms = (
-                ImageClassification(**json.loads(facts["preprocess"]))
-                if "preprocess" in facts
-                else published.DEFAULT.transforms()
-            )
+            self._from_file(model, Path(weights))
+        elif model is None:
+            raise ValueError(f"model: expected its name beside the weights {os.fspath(weights)!r}, got None")
         else:
-            member: WeightsEnum = published.verify(weights)
+            self.transforms = preprocessing(model)
+            published: Any = get_model_weights(model)
+            member: WeightsEnum | None = published.verify(weights)
+            if member is None:
+                raise ValueError("weights: expected a published name or a file, got None")
             self.model = get_model(model, weights=member)
-            self.categories = member.meta.get("categories") or [
-                f"class {i}" for i in range(member.meta["num_categories"])
-            ]
             self.transforms = member.transforms()
+            self.categories = member.meta.get("categories") or _numbered(member.meta["num_categories"])
         self.model.eval()
         self._network = compile(self.model)
+
+    def _from_file(self, model: str | None, path: Path) -> None:
+        from . import get_model_weights
+
+        state = load(path, mmap=True)
+        facts = read_metadata(path) if path.suffix == ".safetensors" else {}
+        name = model or facts.get("model")
+        if name is None:
+            raise ValueError(
+                f"model: {path} does not say what it is; name the model (`minicnn inspect {path}` guesses)"
+            )
+        if facts.get("model", name) != name:
+            raise CheckpointError(path, "metadata", f"says that it holds weights of {facts['model']}, not of {name}")
+        self.transforms = preprocessing(name, facts)
+        count = classes_in(name, state) if isinstance(state, dict) else 0
+        if not count:
+            raise CheckpointError(
+                path, "tensors", f"have no head of a {name}: `minicnn inspect {path}` says which model they fit"
+            )
+        try:
+            self.model = restore(name, state, count)
+        except RuntimeError as error:
+            raise CheckpointError(path, "tensors", f"do not fit the model {name!r}: {misfit(error)}") from None
+        self.categories = json.loads(facts.get("classes", "[]"))
+        if len(self.categories) != count:
+            try:
+                published: Any = get_model_weights(name)
+                self.categories = published.DEFAULT.meta.get("categories", [])
+            except ValueError:
+                pass  # nothing is published
+        if len(self.categories) != count:
+            self.categories = _numbered(count)
 
     def __call__(self, picture: Any) -> list[tuple[str, float]]:
         """All classes with their probabilities, the likeliest first.
@@ -87,3 +114,7 @@ class Classifier:
         probabilities /= probabilities.sum()
         order = np.argsort(-probabilities, kind="stable")
         return [(self.categories[i], float(probabilities[i])) for i in order]
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"class {i}" for i in range(count)]

@@ -1,8 +1,9 @@
-"""Which model of the zoo a state dict belongs to: the one that shares most of its keys and shapes."""
+"""Which model is meant: that a state dict belongs to, sharing most of its keys and shapes; or that a name was to spell."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..nn import init
@@ -43,3 +44,14 @@ def best_matches(state_dict: Mapping[str, Any], most: int = 3) -> list[Match]:
         if share >= 0.1:
             found.append(Match(name, share, [key for key in wanted if key in common and wanted[key] != shapes[key]]))
     return sorted(found, key=lambda match: -match.share)[:most]
+
+
+def unknown_model(name: str, names: Sequence[str]) -> str:
+    """What to say of a name that is not among ``names``.
+
+    >>> unknown_model("resnet81", ["lenet5", "resnet18"])
+    "model 'resnet81' is not known; expected one of lenet5, resnet18; did you mean resnet18?"
+    """
+    close = difflib.get_close_matches(name, names, cutoff=0.7)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"model {name!r} is not known; expected one of {', '.join(names)}{hint}"

@@ -1,8 +1,9 @@
 """Training: the loop and what surrounds it.
 
 Read :mod:`minicnn.training.trainer` first, the loop itself. Around it: :mod:`~minicnn.training.config` (what a run is),
-:mod:`~minicnn.training.recipe` (from a configuration to a trainer), :mod:`~minicnn.training.callbacks` (what happens
-beside the loop), :mod:`~minicnn.training.checkpoint` (bit-exact resume), :mod:`~minicnn.training.evaluation` and
+:mod:`~minicnn.training.recipe` (from a configuration to a trainer), :mod:`~minicnn.training.finetuning` (the same from the
+weights of a trained network), :mod:`~minicnn.training.callbacks` (what happens beside the loop),
+:mod:`~minicnn.training.checkpoint` (bit-exact resume), :mod:`~minicnn.training.evaluation` and
 :mod:`~minicnn.training.metrics`, :mod:`~minicnn.training.run_folder` (the files a run leaves),
 :mod:`~minicnn.training.warmup` (compiling beforehand).
 
@@ -14,8 +15,9 @@ beside the loop), :mod:`~minicnn.training.checkpoint` (bit-exact resume), :mod:`
 
 from .callbacks import Callback, Checkpointer, MetricsLog
 from .checkpoint import load_checkpoint, save_checkpoint
-from .config import TrainConfig
+from .config import FinetuneConfig, TrainConfig
 from .evaluation import Evaluation, evaluate
+from .finetuning import FinetuneError, finetune
 from .metrics import accuracy, confusion_matrix, per_class_accuracy
 from .nan_guard import NonFiniteLossError
 from .recipe import build_trainer, open_data, train
@@ -27,6 +29,8 @@ __all__ = [
     "Callback",
     "Checkpointer",
     "Evaluation",
+    "FinetuneConfig",
+    "FinetuneError",
     "MetricsLog",
     "NonFiniteLossError",
     "RunFolder",
@@ -37,6 +41,7 @@ __all__ = [
     "build_trainer",
     "confusion_matrix",
     "evaluate",
+    "finetune",
     "load_checkpoint",
     "open_data",
     "per_class_accuracy",

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..weights.atomic import atomic_writer
 
+MOST = 36  # images in a grid of mistakes
 HOW_TO_INSTALL = 'pip install "minicnn[plots]"'
 
 
@@ -23,20 +24,21 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def save_curves(history: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+def save_curves(history: Sequence[Mapping[str, Any]], path: str | Path, held_out: str = "test") -> None:
     """Loss and accuracy over the epochs, for training and test.
 
     Parameters
     ----------
     history : ``Trainer.history``.
+    held_out : what the test is called.
     """
     figure = _figure(9, 3.6)
     epochs = [record["epoch"] for record in history]
     for position, (quantity, label, factor) in enumerate((("loss", "loss", 1), ("accuracy", "accuracy, %", 100)), 1):
         axes = figure.add_subplot(1, 2, position)
-        for part in ("train", "test"):
+        for part, name in (("train", "train"), ("test", held_out)):
             values = [factor * record[f"{part}_{quantity}"] for record in history]
-            axes.plot(epochs, values, marker="o", markersize=3, label=part)
+            axes.plot(epochs, values, marker="o", markersize=3, label=name)
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -46,17 +48,21 @@ def save_curves(history: Sequence[Mapping[str, Any]], path: str | Path) -> None:
 
 
 def save_misclassified(
-    images: np.ndarray, labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str], path: str | Path
+    images: np.ndarray | Sequence[np.ndarray],
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    classes: Sequence[str],
+    path: str | Path,
 ) -> None:
     """A grid of images with the class each has and the class it was taken for.
 
     Parameters
     ----------
-    images : (n, h, w) grey, n at least 1; the first 36 are drawn.
+    images : n of them, (h, w) grey or (h, w, 3) in colour, n at least 1; the first 36 are drawn.
     labels, predictions : (n,) int64.
     classes : names.
     """
-    images, columns = images[:36], min(6, len(images))
+    images, columns = images[:MOST], min(6, len(images))
     rows = -(-len(images) // columns)
     figure = _figure(1.5 * columns, 1.85 * rows)
     for i, (image, label, prediction) in enumerate(zip(images, labels, predictions, strict=False)):

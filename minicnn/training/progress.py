@@ -12,13 +12,16 @@ from typing import Any, TextIO
 from .callbacks import Callback
 from .trainer import Trainer
 
-HEADER = (
-    f"{'epoch':>9}  {'train loss':>10}  {'train acc':>9}  {'test loss':>9}  {'test acc':>9}  {'lr':>8}  {'time':>7}"
-)
+
+def header(held_out: str = "test") -> str:
+    """The heads of the table's columns; ``held_out`` is what the images are called that a network is judged by."""
+    names = ("train loss", "train acc", f"{held_out} loss", f"{held_out} acc")
+    columns = "  ".join(f"{name:>{width}}" for name, width in zip(names, (10, 9, 9, 9), strict=True))
+    return f"{'epoch':>9}  {columns}  {'lr':>8}  {'time':>7}"
 
 
 def table_line(record: dict[str, Any], epochs: int) -> str:
-    """An epoch's record under :data:`HEADER`.
+    """An epoch's record under :func:`header`.
 
     >>> table_line({"epoch": 2, "train_loss": 0.1234, "train_accuracy": 0.9612, "test_loss": 0.0567,
     ...             "test_accuracy": 0.9811, "lr": 0.0021, "seconds": 12.34}, 5).split()
@@ -78,13 +81,14 @@ class Speed:
 
 
 class _Display(Callback):
-    def __init__(self) -> None:
+    def __init__(self, held_out: str) -> None:
+        self.held_out = held_out
         self._speed = Speed()
         self._count = 0
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self._count = trainer.running.count
-        self.line(HEADER)
+        self.line(header(self.held_out))
         for record in trainer.history:  # a resumed run shows what was done before
             self.line(table_line(record, trainer.epochs))
 
@@ -117,8 +121,8 @@ class _Display(Callback):
 class PlainProgress(_Display):
     """Plain lines: one an epoch, and between them one every ``every_seconds``, so that a log shows life."""
 
-    def __init__(self, file: TextIO, every_seconds: float = 10.0):
-        super().__init__()
+    def __init__(self, file: TextIO, every_seconds: float = 10.0, held_out: str = "test"):
+        super().__init__(held_out)
         self.file = file
         self.every_seconds = every_seconds
         self._last = time.monotonic()
@@ -138,18 +142,10 @@ class PlainProgress(_Display):
 class LiveProgress(_Display):
     """A bar that moves in the terminal, under the table of the epochs. The bar goes away when training ends."""
 
-    def __init__(self, console: Any):
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        super().__init__()
+    def __init__(self, console: Any, held_out: str = "test"):
+        super().__init__(held_out)
         self.console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[status]}"),
-            console=console,
-            transient=True,
-        )
+        self._progress = _bar(console)
         self._task: Any = None
 
     def line(self, text: str) -> None:
@@ -178,3 +174,62 @@ class LiveProgress(_Display):
     def close(self) -> None:
         """Take the bar away. Must be called, whatever ended the training, or the terminal's cursor stays hidden."""
         self._progress.stop()
+
+
+def _bar(console: Any) -> Any:
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[status]}"),
+        console=console,
+        transient=True,
+    )
+
+
+class Counting:
+    """Shows what is counted before training begins: ``counting(what, done, total)`` is called again and again.
+
+    On a console as a bar that goes away; elsewhere as a line every ``every_seconds``. What took more than two seconds
+    leaves a line. Close it in the end, whatever ended the work.
+
+    >>> import sys
+    >>> counting = Counting(sys.stdout, every_seconds=0)
+    >>> counting("computing features", 2, 3)
+    computing features: 2 of 3
+    """
+
+    def __init__(self, file: TextIO, console: Any = None, every_seconds: float = 10.0):
+        self.file, self.every_seconds = file, every_seconds
+        self._bar = None if console is None else _bar(console)
+        self._task: Any = None
+        self._what = ""
+        self._start = self._last = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if what != self._what:
+            self._what, self._start, self._last = what, now, now
+            if self._bar is not None:
+                self._task = self._bar.add_task(what, total=total, status="")
+                self._bar.start()
+        elapsed = now - self._start
+        if done == total:
+            self.close()
+            if elapsed >= 2:
+                print(f"{what}: {total:,} images in {clock(elapsed)}", file=self.file, flush=True)
+        elif self._bar is not None:
+            left = f"  {clock(elapsed * (total - done) / done)} left" if elapsed >= 1 else ""
+            self._bar.update(self._task, completed=done, status=f"{done:,} of {total:,}{left}")
+        elif now - self._last >= self.every_seconds:
+            self._last = now
+            print(f"{what}: {done:,} of {total:,}", file=self.file, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._what = ""
+        if self._bar is not None and self._task is not None:
+            self._bar.remove_task(self._task)
+            self._bar.stop()
+            self._task = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import minicnn as mc
 
@@ -23,11 +23,20 @@ from ..random import Generator
 from ..weights import CheckpointError
 from .callbacks import Callback, Checkpointer, MetricsLog
 from .checkpoint import load_checkpoint
-from .config import TrainConfig
+from .config import RunConfig, TrainConfig
 from .run_folder import RunFolder, load_into
 from .trainer import Trainer
 
 IMAGE_SIZE = (28, 28)
+
+Config = TypeVar("Config", bound=RunConfig)
+
+
+class Described(Protocol):
+    """Data that can say what they are."""
+
+    def describe(self) -> dict[str, Any]:
+        """What a run's files say of them; equal for equal data."""
 
 
 def train(
@@ -64,11 +73,11 @@ def train(
     return trainer
 
 
-def claim_threads(config: TrainConfig) -> TrainConfig:
+def claim_threads(config: Config) -> Config:
     """Set the number of threads, and return the configuration with that number in it: a resumed run needs the same."""
     if config.threads is not None:
         mc.set_num_threads(config.threads)
-    return dataclasses.replace(config, threads=mc.get_num_threads())
+    return dataclasses.replace(config, threads=mc.get_num_threads())  # type: ignore[type-var]
 
 
 def open_data(config: TrainConfig, mean: float | None = None, std: float | None = None) -> DatasetPair:
@@ -114,24 +123,24 @@ def build_trainer(config: TrainConfig, data: DatasetPair, callbacks: Iterable[Ca
     return Trainer(network, optimizer, scheduler, train_loader, test_loader, epochs=config.epochs, callbacks=callbacks)
 
 
-def build_optimizer(config: TrainConfig, model: Module) -> Optimizer:
-    """The optimiser over all of the model's parameters."""
+def build_optimizer(config: RunConfig, model: Module, groups: list[dict[str, Any]] | None = None) -> Optimizer:
+    """The optimiser over all of the model's parameters, or over those of parameter groups with rates of their own."""
+    parameters: Any = model.parameters() if groups is None else groups
     match config.optimizer:
         case "adam":
-            return optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+            return optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
         case "adamw":
-            return optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+            return optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
         case _:
-            return optim.SGD(
-                model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-            )
+            return optim.SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
-def build_scheduler(config: TrainConfig, optimizer: Optimizer, steps: int) -> lr_scheduler.LRScheduler | None:
+def build_scheduler(config: RunConfig, optimizer: Optimizer, steps: int) -> lr_scheduler.LRScheduler | None:
     """The schedule, to be stepped after each of ``steps`` steps; None for a constant learning rate."""
     match config.schedule:
         case "onecycle":
-            return lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps)
+            highest = [group["lr"] for group in optimizer.param_groups]
+            return lr_scheduler.OneCycleLR(optimizer, max_lr=highest, total_steps=steps)
         case "cosine":
             return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
         case "step":
@@ -141,15 +150,15 @@ def build_scheduler(config: TrainConfig, optimizer: Optimizer, steps: int) -> lr
 
 
 def start_run(
-    trainer: Trainer, run: RunFolder, config: TrainConfig, data: DatasetPair, every_steps: int | None = None
+    trainer: Trainer, run: RunFolder, config: RunConfig, data: Described, every_steps: int | None = None
 ) -> None:
     """Write a new run's configuration, and let the trainer keep its metrics, checkpoints and weights in the folder."""
-    run.write_config(config, describe(data), mc.__version__)
+    run.write_config(config, data.describe(), mc.__version__)
     _keep_files(trainer, run, config, data, every_steps)
 
 
 def resume_run(
-    trainer: Trainer, run: RunFolder, config: TrainConfig, data: DatasetPair, every_steps: int | None = None
+    trainer: Trainer, run: RunFolder, config: RunConfig, data: Described, every_steps: int | None = None
 ) -> None:
     """Put a trainer where the run's checkpoint is; a run that was killed before its first one starts anew.
 
@@ -163,7 +172,7 @@ def resume_run(
         try:
             saved_config, saved_data, progress = state["config"], state["data"], state["trainer"]
             load_into(trainer.model, config.model, saved_config["model"], progress["model"], run.checkpoint)
-            saved_config = TrainConfig.from_dict(saved_config).to_dict()  # with what an older one did not say
+            saved_config = type(config).from_dict(saved_config).to_dict()  # with what an older one did not say
             choices = {**config.to_dict(), "threads": saved_config["threads"]}  # the one that may change
             if saved_config != choices:
                 raise CheckpointError(
@@ -172,11 +181,11 @@ def resume_run(
                     f"is not that of {run.config.name}: {_difference(saved_config, choices)}. Put {run.config.name} "
                     "back as it was, or begin a new run",
                 )
-            if saved_data != describe(data):
+            if saved_data != data.describe():
                 raise CheckpointError(
                     run.checkpoint,
                     "data",
-                    f"are not those that the run began with: {_difference(saved_data, describe(data))}. Put the data "
+                    f"are not those that the run began with: {_difference(saved_data, data.describe())}. Put the data "
                     "back as they were, or begin a new run",
                 )
             trainer.load_state_dict(progress)
@@ -188,10 +197,8 @@ def resume_run(
     _keep_files(trainer, run, config, data, every_steps)
 
 
-def _keep_files(
-    trainer: Trainer, run: RunFolder, config: TrainConfig, data: DatasetPair, every_steps: int | None
-) -> None:
-    described = describe(data)
+def _keep_files(trainer: Trainer, run: RunFolder, config: RunConfig, data: Described, every_steps: int | None) -> None:
+    described = data.describe()
     # The metrics first: a checkpoint that has an epoch behind it has that epoch's line beside it.
     trainer.callbacks += [
         MetricsLog(run.metrics),
@@ -203,18 +210,6 @@ def _keep_files(
             every_steps=every_steps,
         ),
     ]
-
-
-def describe(data: DatasetPair) -> dict[str, Any]:
-    """What a run's files say of its data."""
-    return {
-        "name": data.name,
-        "classes": list(data.classes),
-        "mean": data.mean,
-        "std": data.std,
-        "train_size": len(data.train),
-        "test_size": len(data.test),
-    }
 
 
 def _difference(saved: dict[str, Any], now: dict[str, Any]) -> str:

@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.transforms import ImageClassification
 from ..nn import Module
 from ..weights import CheckpointError, load_state_dict_file, read_metadata
 from ..weights.atomic import atomic_write_text
-from .config import TrainConfig
+from .config import CONFIGS, FinetuneConfig, RunConfig, TrainConfig
 
 
 class RunFolderError(ValueError):
@@ -122,9 +123,13 @@ class RunFolder:
         """
         run = cls(Path(path))
         if not run.path.is_dir():
-            raise RunFolderError(f"{run.path} is not a folder: expected one that `minicnn train` made")
+            raise RunFolderError(
+                f"{run.path} is not a folder: expected one that `minicnn train` or `minicnn finetune` made"
+            )
         if not run.config.exists():
-            raise RunFolderError(f"{run.path} holds no config.json: expected a folder that `minicnn train` made")
+            raise RunFolderError(
+                f"{run.path} holds no config.json: expected a folder that `minicnn train` or `minicnn finetune` made"
+            )
         return run
 
     @contextmanager
@@ -158,13 +163,14 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def write_config(self, config: TrainConfig, data: dict[str, Any], version: str) -> None:
-        """Write ``config.json``. ``data``: the name, classes, mean and std of the data."""
-        contents = {"minicnn": version, "config": config.to_dict(), "data": data}
+    def write_config(self, config: RunConfig, data: dict[str, Any], version: str) -> None:
+        """Write ``config.json``. ``data``: what :meth:`read_config` gives back of the data."""
+        contents = {"minicnn": version, "command": config.COMMAND, "config": config.to_dict(), "data": data}
         atomic_write_text(self.config, json.dumps(contents, indent=2) + "\n")
 
-    def read_config(self) -> tuple[TrainConfig, dict[str, Any]]:
-        """The configuration and the description of the data.
+    def read_config(self) -> tuple[TrainConfig | FinetuneConfig, dict[str, Any]]:
+        """The configuration, and of the data the name, the classes, and how images are prepared: ``mean`` and ``std`` of a
+        ``TrainConfig``'s, the settings of ``ImageClassification`` as ``preprocess`` of a ``FinetuneConfig``'s.
 
         Raises
         ------
@@ -172,26 +178,41 @@ class RunFolder:
         """
         try:
             contents = json.loads(self.config.read_text(encoding="utf-8"))
+            kind = CONFIGS[contents.get("command", "train")]
             data = contents["data"]
-            data = {
-                "name": str(data["name"]),
-                "classes": [str(name) for name in data["classes"]],
-                "mean": float(data["mean"]),
-                "std": float(data["std"]),
-            }
-            if not isinstance(contents["data"]["classes"], list) or not data["classes"]:
-                raise ValueError(f"data.classes: expected a list of names, got {contents['data']['classes']!r}")
-            if not (math.isfinite(data["mean"]) and 0 < data["std"] < math.inf):
-                raise ValueError(f"data.mean and data.std: got {data['mean']} and {data['std']}")
-            return TrainConfig.from_dict(contents["config"]), data
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            if not isinstance(data["classes"], list) or not data["classes"]:
+                raise ValueError(f"data.classes: expected a list of names, got {data['classes']!r}")
+            facts: dict[str, Any] = {"name": str(data["name"]), "classes": [str(name) for name in data["classes"]]}
+            if kind is FinetuneConfig:
+                facts["preprocess"] = ImageClassification(**data["preprocess"]).settings
+            else:
+                facts |= {"mean": float(data["mean"]), "std": float(data["std"])}
+                if not (math.isfinite(facts["mean"]) and 0 < facts["std"] < math.inf):
+                    raise ValueError(f"data.mean and data.std: got {facts['mean']} and {facts['std']}")
+            config = kind.from_dict(contents["config"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 self.config, "contents", f"cannot be used ({type(error).__name__}: {error})"
             ) from None
+        assert isinstance(config, (TrainConfig, FinetuneConfig))
+        return config, facts
 
-    def weights_metadata(self, config: TrainConfig, data: dict[str, Any]) -> dict[str, str]:
+    def weights_metadata(self, config: RunConfig, data: dict[str, Any]) -> dict[str, str]:
         """What the header of ``weights.safetensors`` says, so that the file can be understood by itself."""
         return {"model": config.model, **{key: json.dumps(value) for key, value in data.items()}}
+
+    def require_weights(self, command: str) -> Path:
+        """The file of the run's weights. ``command``: what made the run.
+
+        Raises
+        ------
+        RunFolderError : no weights yet.
+        """
+        if not self.weights.exists():
+            raise RunFolderError(
+                f"{self.path} has no weights yet: finish an epoch with `minicnn {command} --resume {self.path}`"
+            )
+        return self.weights
 
     def load_weights(self, model: Module, name: str) -> None:
         """Put the run's weights into ``model``, which is a ``name``.
@@ -201,10 +222,7 @@ class RunFolder:
         RunFolderError : no weights yet.
         CheckpointError : damaged weights, or those of another model (the message names both).
         """
-        if not self.weights.exists():
-            raise RunFolderError(
-                f"{self.path} has no weights yet: finish an epoch with `minicnn train --resume {self.path}`"
-            )
+        self.require_weights(TrainConfig.COMMAND)
         saved = read_metadata(self.weights).get("model", name)
         load_into(model, name, saved, load_state_dict_file(self.weights), self.weights)
 

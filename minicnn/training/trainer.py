@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Running:
 
 
 class Trainer:
-    """Trains a classifier with cross-entropy, and can stop and continue as if it had never stopped.
+    """Trains a classifier, and can stop and continue as if it had never stopped.
 
     Parameters
     ----------
@@ -64,10 +64,13 @@ class Trainer:
         of its own, so give the test loader a generator of its own if it draws any.
     epochs : when to end.
     callbacks : called in their order.
+    network : what a step and an evaluation call, where that is not ``model`` itself: the head of a model whose features the
+        loaders give.
+    loss : of (logits, labels) in training. Evaluations take the cross-entropy.
 
     Attributes
     ----------
-    network : what a step and an evaluation call: ``model`` as it was given.
+    network : what a step and an evaluation call: ``model`` as it was given, unless another one was.
     model : the module that learns; for a compiled one, the module that was compiled. What is saved is its state dict, so a
         checkpoint does not know how it was run.
     epoch : epochs done. step : optimiser steps done, over all epochs.
@@ -97,11 +100,14 @@ class Trainer:
         *,
         epochs: int,
         callbacks: Iterable[Callback] = (),
+        network: Module | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
     ):
         if len(train_loader) == 0:
             raise ValueError("train_loader: there is nothing to train on, the loader has no batches")
-        self.network = model
-        self.model = model._orig_mod if isinstance(model, CompiledModule) else model
+        self.network = model if network is None else network
+        self.model = _as_written(model)
+        self.loss = loss
         self.optimizer, self.scheduler = optimizer, scheduler
         self.train_loader, self.test_loader = train_loader, test_loader
         self.epochs = epochs
@@ -163,11 +169,12 @@ class Trainer:
         generator_state = default_generator.get_state()
         self.optimizer.zero_grad()
         logits = self.network(images)
-        loss = F.cross_entropy(logits, labels)
+        loss = self.loss(logits, labels)
         value = loss.item()
         if not math.isfinite(value):
             where = f"epoch {self.epoch + 1}, batch {self.running.batches + 1} of {len(self.train_loader)}"
-            raise NonFiniteLossError(value, self.step + 1, where, first_non_finite(self.model, images, generator_state))
+            origin = first_non_finite(_as_written(self.network), images, generator_state)
+            raise NonFiniteLossError(value, self.step + 1, where, origin)
         loss.backward()
         self.optimizer.step()
         if self.scheduler is not None:
@@ -193,8 +200,8 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """What the next step's learning rate is (of the first parameter group)."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        """What the next step's learning rate is: the highest of the parameter groups'."""
+        return max(float(group["lr"]) for group in self.optimizer.param_groups)
 
     def request_stop(self) -> None:
         """Ask :meth:`fit` to end after the step (or evaluation) under way. Safe to call from a signal handler."""
@@ -240,3 +247,8 @@ class Trainer:
         self.running = Running(**state["running"])
         self.history = list(state["history"])
         default_generator.set_state(state["generator"])
+
+
+def _as_written(model: Module) -> Module:
+    """The module that was compiled, or ``model`` itself."""
+    return model._orig_mod if isinstance(model, CompiledModule) else model

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, Module, ModuleList, Sequential
+from ..nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, Module, ModuleList, Sequential
 from .heads import find_head
 
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
+NORMS = (*BATCH_NORMS, GroupNorm, LayerNorm)
 
 
 class Frozen(NamedTuple):
@@ -120,6 +121,43 @@ def unfreeze(model: Module, since: str | None = None, keep_frozen: Sequence[Modu
             if isinstance(module, BATCH_NORMS) and module.frozen:
                 module.frozen = False
                 module.train(model.training)
+
+
+def train_top(model: Module, below: int) -> list[str]:
+    """Train the head and so many stages below it; everything under these is frozen, batch norms in evaluation mode.
+
+    A stage that is only a normalisation goes with the one before it and does not count. With stages to train below it, a
+    head of several layers is trained whole.
+
+    Parameters
+    ----------
+    model : any of the zoo, or one whose head :func:`find_head` finds.
+    below : 0 for the head alone; as many as there are, or more, for everything.
+
+    Returns
+    -------
+    The names of what is trained, from the bottom up.
+
+    >>> from minicnn import models
+    >>> train_top(models.resnet18(), 2)
+    ['layer3', 'layer4', 'fc']
+
+    Raises
+    ------
+    ValueError : a negative number.
+    """
+    if below < 0:
+        raise ValueError(f"below: expected 0 or more, got {below}")
+    freeze(model)
+    head, parts = find_head(model).name, stages(model)
+    if below == 0:
+        return [head]
+    first = next(i for i, (name, _) in enumerate(parts) if head == name or head.startswith(f"{name}."))
+    while first > 0 and below > 0:
+        first -= 1
+        below -= not isinstance(parts[first][1], NORMS)
+    unfreeze(model, since=None if first == 0 else parts[first][0])
+    return [name for name, _ in parts[first:]]
 
 
 def _first(model: Module, since: str) -> int:

@@ -4,7 +4,7 @@ import io
 import re
 
 from minicnn.training import progress
-from minicnn.training.progress import HEADER, PlainProgress, Speed, clock
+from minicnn.training.progress import PlainProgress, Speed, clock, header
 
 
 def test_a_line_an_epoch_and_a_sign_of_life_between(make_trainer, monkeypatch):
@@ -13,7 +13,7 @@ def test_a_line_an_epoch_and_a_sign_of_life_between(make_trainer, monkeypatch):
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
     make_trainer(epochs=2, n=80, callbacks=[PlainProgress(out, every_seconds=10)]).fit()  # 5 steps an epoch
     lines = out.getvalue().splitlines()
-    assert lines[0] == HEADER
+    assert lines[0] == header()
     kinds = ["life" if "step" in line else "epoch" for line in lines[1:]]
     assert kinds == ["life", "epoch", "life", "life", "epoch"]  # life after steps 3, 6 and 9 of 10
     assert re.fullmatch(r" +1/2   step 3/5  loss \d\.\d{4}  [\d,]+ images/s  0:00 left", lines[1])

@@ -50,6 +50,18 @@ class ImageClassification:
         self._resize, self._crop = Resize(resize_size, self.interpolation), CenterCrop(self.crop_size)
         self._to_tensor, self._normalize = ToTensor(), Normalize(self.mean, self.std)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make an equal one, as JSON can hold them."""
+        resize_size = self.resize_size if isinstance(self.resize_size, int) else list(self.resize_size)
+        return {
+            "crop_size": list(self.crop_size),
+            "resize_size": resize_size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "interpolation": self.interpolation.value,
+        }
+
     def __call__(self, image: Any) -> Tensor:
         require_image(image, type(self).__name__)
         if image.mode != "RGB":
