@@ -39,7 +39,7 @@ def in_threads(*functions: Callable[[], None]) -> None:
         raise failures[0]
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_separate_models_train_at_once(compiled, n_threads):
     """One model a Python thread, four threads; dropout off, since all would draw from one generator."""

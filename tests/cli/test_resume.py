@@ -97,7 +97,10 @@ def test_a_signal_saves_and_says_how_to_go_on(start, run_apart, whole, tmp_path,
     finish(run_apart, run, whole(CNN))
 
 
-@pytest.mark.parametrize("recipe", [MLP, (*MLP, "--no-compile")], ids=["compiled", "eager"])
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(MLP, id="compiled"), pytest.param((*MLP, "--no-compile"), id="eager", marks=pytest.mark.slow)],
+)
 def test_interrupted_again_and_again(start, run_apart, whole, tmp_path, recipe):
     options = ("train", *recipe, "--out", "run")
     steps = []

@@ -3,4 +3,4 @@
 import pytest
 
 # "" is what the processor has; avx512 and generic also run where the processor is another (LLVM splits or joins vectors).
-WIDTHS = ["", "avx2", pytest.param("avx512", marks=pytest.mark.slow), pytest.param("generic", marks=pytest.mark.slow)]
+WIDTHS = ["", *(pytest.param(width, marks=pytest.mark.slow) for width in ("avx2", "avx512", "generic"))]
