@@ -114,7 +114,7 @@ class Grayscale:
             return grey_pil(image, self.num_output_channels)
         shape = image.shape
         require_colours(shape[-3] if len(shape) > 2 else 0, "Grayscale")
-        # (..., c, h, w) -> (n, c, h, w) -> (n, out, h, w)
+        # (..., c, h, w) -> (n, c, h, w) -> (n, c_out, h, w)
         grey = np.stack([grey_of(one) for one in image._array.reshape(-1, *shape[-3:])])
         grey = np.repeat(grey, self.num_output_channels, axis=1)
         return Tensor(grey.reshape(*shape[:-3], *grey.shape[1:]))

@@ -37,7 +37,7 @@ def check_padding_mode(mode: str) -> str:
 
 
 def pad_arrays(images: np.ndarray, sides: Sides, fill: np.ndarray, mode: str) -> np.ndarray:
-    """(n, c, h, w) -> (n, c, top + h + bottom, left + w + right); fill is (c,) or (1,)."""
+    """(n, c, h, w) -> (n, c, h_out, w_out), larger by the borders; fill is (c,) or (1,)."""
     left, top, right, bottom = sides
     n, c, h, w = images.shape
     if mode != "constant":
