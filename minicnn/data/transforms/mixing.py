@@ -4,8 +4,8 @@
     CutMix    a rectangle of x_i comes from x_(i-1) Yun et al. 2019, "CutMix: regularization strategy to train ..."
     labels    y_i <- lam y_i + (1 - lam) y_(i-1)    one-hot first; lam is the share of x_i that is left
 
-with lam drawn from Beta(alpha, alpha), once a batch. `cross_entropy` takes such labels (n, num_classes) as they are. They are
-torchvision.transforms.v2's; used on a batch, in the training loop or in the loader's ``collate_fn``.
+with lam drawn from Beta(alpha, alpha), once a batch. `cross_entropy` takes such labels (n, num_classes) as they are.
+They are torchvision.transforms.v2's; used on a batch, in the training loop or in the loader's ``collate_fn``.
 """
 
 from __future__ import annotations
