@@ -5,6 +5,7 @@
 - `resizing.py`, `cropping.py`, `padding.py`, `flips.py`: Resize, the crops (RandomResizedCrop), Pad, mirror images
 - `random_geometry.py`, `warp.py`: RandomRotation, RandomAffine, and the arithmetic of turning and shifting pixels
 - `colour.py`, `colour_arithmetic.py`, `blur.py`: ColorJitter, Grayscale, GaussianBlur
+- `tones.py`, `auto_augment.py`: RandomAdjustSharpness, RandomEqualize ...; RandAugment, TrivialAugmentWide
 - `erasing.py`, `mixing.py`: RandomErasing; MixUp and CutMix of whole batches
 - `presets.py`: the presets of published weights
 - `random_transform.py`, `batched.py`: what random transforms share; how a whole batch of tensors is transformed at once
@@ -13,6 +14,7 @@ They work on PIL images and on tensors (..., h, w), and draw only from :func:`mi
 computes for a PIL image in torchvision, Pillow computes here, to the pixel.
 """
 
+from .auto_augment import RandAugment, TrivialAugmentWide
 from .basic import Compose, Lambda, Normalize, ToTensor
 from .blur import GaussianBlur
 from .choosing import RandomApply, RandomChoice, RandomOrder
@@ -26,6 +28,14 @@ from .padding import Pad
 from .presets import ImageClassification, VideoClassification
 from .random_geometry import RandomAffine, RandomRotation, digit_augmentation
 from .resizing import Resize
+from .tones import (
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)
 from .warp import InterpolationMode
 
 __all__ = [
@@ -44,16 +54,23 @@ __all__ = [
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandAugment",
+    "RandomAdjustSharpness",
     "RandomAffine",
     "RandomApply",
+    "RandomAutocontrast",
     "RandomChoice",
     "RandomCrop",
+    "RandomEqualize",
     "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomInvert",
     "RandomOrder",
+    "RandomPosterize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
     "TenCrop",
@@ -61,6 +78,7 @@ __all__ = [
     "ToImage",
     "ToPILImage",
     "ToTensor",
+    "TrivialAugmentWide",
     "VideoClassification",
     "digit_augmentation",
 ]

@@ -33,15 +33,15 @@ def grey_of(x: np.ndarray) -> np.ndarray:
 
 
 def brightness(x: np.ndarray, factor: float) -> np.ndarray:
-    return _mixed(x, np.zeros_like(x), factor)
+    return mixed(x, np.zeros_like(x), factor)
 
 
 def contrast(x: np.ndarray, factor: float) -> np.ndarray:
-    return _mixed(x, _floating(grey_of(x)).mean(keepdims=True), factor)
+    return mixed(x, _floating(grey_of(x)).mean(keepdims=True), factor)
 
 
 def saturation(x: np.ndarray, factor: float) -> np.ndarray:
-    return x if x.shape[0] == 1 else _mixed(x, grey_of(x), factor)
+    return x if x.shape[0] == 1 else mixed(x, grey_of(x), factor)
 
 
 def hue(x: np.ndarray, shift: float) -> np.ndarray:
@@ -61,10 +61,11 @@ def _floating(x: np.ndarray) -> np.ndarray:
     return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
-def _mixed(x: np.ndarray, dull: np.ndarray, factor: float) -> np.ndarray:
-    mixed = factor * _floating(x)
-    mixed += (1.0 - factor) * _floating(dull)
-    return np.clip(mixed, 0, largest(x.dtype), out=mixed).astype(x.dtype, copy=False)
+def mixed(x: np.ndarray, dull: np.ndarray, factor: float) -> np.ndarray:
+    """factor x + (1 - factor) dull, between black and white"""
+    result = factor * _floating(x)
+    result += (1.0 - factor) * _floating(dull)
+    return np.clip(result, 0, largest(x.dtype), out=result).astype(x.dtype, copy=False)
 
 
 def _to_hsv(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

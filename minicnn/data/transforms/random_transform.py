@@ -21,13 +21,18 @@ class RandomTransform:
     """Base class: subclasses say `_draw`, `_apply` and `_apply_pil`."""
 
     def __call__(self, image: Any) -> Any:
+        return self.with_parameters(image, None)
+
+    def with_parameters(self, image: Any, parameters: np.ndarray | None) -> Any:
+        """The image changed as ``parameters``, what `_draw` returns, say; None draws them."""
         if isinstance(image, Tensor):
             array = image._array
             if array.ndim < 2:
                 raise ValueError(f"{type(self).__name__}: expected a tensor (..., h, w), got shape {array.shape}")
             # (..., c, h, w) -> (n, c, h, w): one draw for all of them, as in torchvision
             images = array.reshape(-1, *(array.shape[-3:] if array.ndim > 2 else (1, *array.shape)))
-            parameters = self._draw(sample_generator(), *array.shape[-2:])
+            if parameters is None:
+                parameters = self._draw(sample_generator(), *array.shape[-2:])
             result = self._apply(images, np.repeat(parameters[None], len(images), axis=0))
             return Tensor(result.reshape(*array.shape[:-2], *result.shape[-2:]))
         size = getattr(image, "size", None)
@@ -36,7 +41,9 @@ class RandomTransform:
                 f"{type(self).__name__}: expected a PIL image or a tensor, got {type(image).__name__}; "
                 "put ToTensor() before it"
             )
-        return self._apply_pil(image, self._draw(sample_generator(), size[1], size[0]))
+        if parameters is None:
+            parameters = self._draw(sample_generator(), size[1], size[0])
+        return self._apply_pil(image, parameters)
 
     def batch(self, images: np.ndarray, generators: Sequence[Generator]) -> np.ndarray:
         """(n, c, h, w) -> (n, c, h_out, w_out), image i as ``generators[i]`` decides."""
