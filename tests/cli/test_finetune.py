@@ -286,3 +286,19 @@ def test_commands_for_other_runs(fails, run_here, photos, tmp_path):
     assert run_here("train", *small)[0] == 0
     assert "minicnn predict digits IMAGE..." in fails("classify", "x.png", "--run", "digits")
     assert "was made by `minicnn train`" in fails("finetune", "--resume", "digits")
+
+
+def test_interrupted_while_features_are_computed(run_here, photos, weights, tmp_path, monkeypatch):
+    from minicnn.training import finetuning
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    command = ("finetune", photos, *SMALL, "--weights", weights, "--epochs", "1", "--out", "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "cached_features", interrupted)
+        code, out, err = run_here(*command)
+    assert (code, err) == (130, "")
+    assert out.endswith("stopped before the first step. Begin again with:\n  minicnn finetune --resume run\n")
+    assert run_here("finetune", "--resume", "run")[0] == 0
+    assert changed(weights, tmp_path / "run") == ["fc"]

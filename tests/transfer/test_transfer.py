@@ -193,6 +193,38 @@ def test_gradual_unfreezing():
     assert model.train().layer1[1].training
 
 
+@pytest.mark.parametrize(
+    ("name", "below", "trained"),
+    [
+        ("resnet20", 0, ["fc"]),
+        ("resnet20", 1, ["layer3", "fc"]),
+        ("vgg11_bn", 0, ["classifier.6"]),
+        ("vgg11_bn", 1, ["features.25", "features.26", "classifier"]),  # a normalisation goes with its convolution
+        ("efficientnet_lite0", 1, ["_conv_head", "_bn1", "_fc"]),
+        ("vit_b_32", 1, ["encoder", "heads"]),
+    ],
+)
+def test_train_top(name, below, trained):
+    with nn.init.skipped():
+        model = models.get_model(name)
+    assert transfer.train_top(model, below) == trained
+    wanted = {n for n, _ in model.named_parameters() if any(n.startswith(f"{part}.") for part in trained)}
+    assert {n for n, p in model.named_parameters() if p.requires_grad} == wanted
+    model.train()
+    norms = {n: m.training for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    assert all(training == any(f"{n}.".startswith(f"{part}.") for part in trained) for n, training in norms.items())
+
+
+def test_train_top_of_everything():
+    vit = models.VisionTransformer(32, 16, 1, 2, 8, 16)
+    transfer.train_top(vit, 1)
+    assert not vit.class_token.requires_grad
+    assert transfer.train_top(vit, 9) == ["conv_proj", "encoder", "heads"]
+    assert all(p.requires_grad for p in vit.parameters())
+    with pytest.raises(ValueError, match="below: expected 0 or more, got -1"):
+        transfer.train_top(vit, -1)
+
+
 def test_a_frozen_network_saves_nothing_and_computes_no_gradient():
     """Training only the head records only the head."""
     model = Small()
@@ -257,8 +289,27 @@ def test_cached_features_train_the_same_head():
     assert (y == data.tensors[1]).all()
     layer = transfer.cached_features(model, DataLoader(data, batch_size=6), layer="layer1")
     assert layer[0][0].shape == (4, 8, 8)
+    fused = transfer.cached_features(model, DataLoader(data, batch_size=6), compile=True)
+    # Batch norm is folded into the convolution before it: other roundings.
+    np.testing.assert_allclose(fused.tensors[0].numpy(), cache.tensors[0].numpy(), rtol=1e-5, atol=1e-6)
+    assert isinstance(model.fc, nn.Linear)
+    with pytest.raises(ValueError, match="compile: only for what goes into the head, not for the layer 'layer1'"):
+        transfer.cached_features(model, DataLoader(data, batch_size=6), layer="layer1", compile=True)
     with pytest.raises(ValueError, match="gives no batch"):
         transfer.cached_features(model, [])
+
+
+@pytest.mark.parametrize("name", ["resnet20", "mobilenet_v3_small", "densenet121", "alexnet"])
+def test_a_linear_head_is_the_last_layer_of_a_network(name):
+    """So training it on cached features trains the network."""
+    mc.manual_seed(0)
+    model = models.get_model(name, num_classes=3)
+    x = mc.randn(2, 3, 64, 64)
+    features = transfer.cached_features(model, [(x, mc.arange(2))], compile=True)[:][0]
+    with mc.no_grad():
+        expected = model.eval()(x)
+        got = transfer.find_head(model).layer(features)
+    np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 # ---- the rate finder
