@@ -66,7 +66,7 @@ def changed(weights, run):
 
 def test_it_learns_and_says_what_it_does(run_here, photos, tmp_path):
     """From nothing, so that all of it learns; then new pictures are classified, and the run is judged again."""
-    command = ("finetune", photos, *SMALL, "--weights", "none", "--epochs", "3", "--lr", "0.01")
+    command = ("finetune", photos, *SMALL, "--weights", "none", "--epochs", "5")
     code, out, err = run_here(*command, pictures=True)
     assert (code, err) == (0, "")
     assert re.fullmatch(r"[\n\x20-\x7e]*", out)
