@@ -8,9 +8,8 @@ first.
     BatchNormTrain -> ReLU -> MaxPool2d     one pass after the statistics, instead of three
     BatchNormTrain -> Add -> ReLU           the end of a residual block: one pass after the statistics, instead of three
     BatchNormTrain -> ReLU                  one pass after the statistics, instead of two
-    Conv2d -> BatchNormEval -> Add -> ReLU  the normalisation moves into the filters; one pass for the rest
-    Conv2d -> BatchNormEval -> ReLU         the normalisation moves into the filters, the ReLU into the convolution
-    Conv2d -> BatchNormEval                 the normalisation moves into the filters
+    Conv2d -> BatchNormEval -> Add -> ReLU  the normalisation moves into the filters, the rest is done to the sums; so too
+                                            without any but the first of these
     Conv2d -> ReLU, Linear -> ReLU          the ReLU is done while the result is in the cache
     Linear -> ReLU -> Dropout               the ReLU is done with the dropout, and the mask need not be drawn again
     ReLU -> Dropout, Add -> ReLU            one pass instead of two
@@ -19,9 +18,10 @@ After that, a convolution or Linear hands its bias to the BatchNormTrain (or wha
 changes the running mean and nothing else (``ops/norm.py``, ``without_effect``). Its gradient is exactly 0 then, where adding
 up leaves rounding errors.
 
-Folding, the ones with BatchNormEval, is for evaluation without gradients: with s = gamma / sqrt(var + eps), ``conv(x, w) +
-b`` normalised is ``conv(x, s w) + s (b - mean) + beta``. The new filters are constants of the plan, which dies with the
-versions of the tensors they came from (``plan.py``).
+Evaluation without gradients: with s = gamma / sqrt(var + eps), ``conv(x, w) + b`` normalised is ``conv(x, s w) + s (b -
+mean) + beta``. The new filters, or the old ones where there is no batch norm, become part of the operation, in the form that
+kernels work with (``minicnn/ops/prepared.py``), and with them of the plan, which dies with the versions of the tensors they
+came from (``plan.py``).
 
 A chain through ``Add`` may come from either side; the other operand, of the same shape and type, is an operand of the fused
 operation, after those of the first.
@@ -55,6 +55,7 @@ from ..ops.fused import (
 from ..ops.matmul import Linear
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import MaxPool2d
+from ..ops.prepared import FixedConv2d, PreparedConv2d
 from ..ops.residual import AddReLU, BatchNormAddReLU
 from .show import address_of
 from .trace import Call, Program, Value, Write
@@ -96,10 +97,25 @@ def _joined(op: type[Op]) -> Callable[[list[Link], Program], list[Call]]:
     return join
 
 
-def _fold_batch_norm(links: list[Link], program: Program) -> list[Call]:
-    """A convolution and its batch norm, and what may follow: ReLU, or an addition and ReLU."""
-    conv, norm, last = links[0].call, links[1].call, links[-1].call
+def _prepared(links: list[Link], program: Program) -> list[Call]:
+    """A convolution with weights that stay as they are, and what may follow: batch norm, an addition, ReLU."""
+    conv, last = links[0].call, links[-1].call
     x, weight, bias = conv.args
+    sources, arrays = [weight, bias], (weight._array, None if bias is None else bias._array)
+    if len(links) > 1 and links[1].call.op is BatchNormEval:
+        norm = links[1].call
+        sources += [*norm.args[1:], norm.options["running_mean"], norm.options["running_var"]]
+        arrays = _folded(conv, norm)
+    others = [a for link in links if link.call.op is Add for a in link.others]
+    layer = FixedConv2d(*arrays, conv.options, rectify=last.op is ReLU)
+    folded = tuple(t for t in sources if t is not None)
+    names = _names(links) if len(links) > 1 else ()
+    return [Call(PreparedConv2d, (x, *others), {"layer": layer}, last.outputs, conv.recording, names, folded)]
+
+
+def _folded(conv: Call, norm: Call) -> tuple[np.ndarray, np.ndarray]:
+    """Filters and bias of a convolution that is normalised."""
+    _, weight, bias = conv.args
     _, gamma, beta = norm.args
     mean, var = norm.options["running_mean"], norm.options["running_var"]
     # In float64: the folded filters are rounded once.
@@ -109,17 +125,7 @@ def _fold_batch_norm(links: list[Link], program: Program) -> list[Call]:
     shift = (0 if bias is None else bias._array) - mean._array.astype(np.float64)
     shift = shift * scale + (0 if beta is None else beta._array)
     dtype = weight._array.dtype
-    filters = Tensor((weight._array * scale[:, None, None, None]).astype(dtype))
-    args = x, filters, Tensor(shift.astype(dtype))
-    folded = tuple(t for t in (weight, bias, gamma, beta, mean, var) if t is not None)
-    if len(links) < 4:
-        op = Conv2dReLU if len(links) == 3 else Conv2d
-        return [Call(op, args, conv.options, last.outputs, conv.recording, _names(links), folded)]
-    between = program.new_value(program.shapes[last.outputs[0]], program.dtypes[last.outputs[0]])
-    return [
-        Call(Conv2d, args, conv.options, (between,), conv.recording, _names(links[:2]), folded),
-        Call(AddReLU, (Value(between), *links[2].others), {}, last.outputs, conv.recording, _names(links[2:])),
-    ]
+    return (weight._array * scale[:, None, None, None]).astype(dtype), shift.astype(dtype)
 
 
 PATTERNS = (
@@ -127,9 +133,14 @@ PATTERNS = (
     Pattern((BatchNormTrain, ReLU, MaxPool2d), _joined(BatchNormReLUMaxPool2d)),
     Pattern((BatchNormTrain, Add, ReLU), _joined(BatchNormAddReLU)),
     Pattern((BatchNormTrain, ReLU), _joined(BatchNormReLU)),
-    Pattern((Conv2d, BatchNormEval, Add, ReLU), _fold_batch_norm, inference_only=True),
-    Pattern((Conv2d, BatchNormEval, ReLU), _fold_batch_norm, inference_only=True),
-    Pattern((Conv2d, BatchNormEval), _fold_batch_norm, inference_only=True),
+    Pattern((Conv2d, BatchNormEval, Add, ReLU), _prepared, inference_only=True),
+    Pattern((Conv2d, BatchNormEval, Add), _prepared, inference_only=True),
+    Pattern((Conv2d, BatchNormEval, ReLU), _prepared, inference_only=True),
+    Pattern((Conv2d, BatchNormEval), _prepared, inference_only=True),
+    Pattern((Conv2d, Add, ReLU), _prepared, inference_only=True),
+    Pattern((Conv2d, Add), _prepared, inference_only=True),
+    Pattern((Conv2d, ReLU), _prepared, inference_only=True),
+    Pattern((Conv2d,), _prepared, inference_only=True),
     Pattern((Conv2d, ReLU), _joined(Conv2dReLU)),
     Pattern((Linear, ReLU, Dropout), _joined(LinearReLUDropout)),
     Pattern((Linear, ReLU), _joined(LinearReLU)),

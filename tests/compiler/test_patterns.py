@@ -76,14 +76,25 @@ CASES = {
     "residual": (
         lambda: Then(add_relu, conv(), nn.BatchNorm2d(20)),
         ["bias + BatchNormTrain + Add + ReLU"],
-        ["Conv2d + BatchNormEval", "Add + ReLU"],
+        ["Conv2d + BatchNormEval + Add + ReLU"],
     ),
     "residual, the other way round": (
         lambda: Then(relu_added, conv(), nn.BatchNorm2d(20)),
         ["bias + BatchNormTrain + Add + ReLU"],
-        ["Conv2d + BatchNormEval", "Add + ReLU"],
+        ["Conv2d + BatchNormEval + Add + ReLU"],
     ),
-    "residual without norm": (lambda: Then(add_relu, conv()), ["Add + ReLU"], ["Add + ReLU"]),
+    "residual without norm": (lambda: Then(add_relu, conv()), ["Add + ReLU"], ["Conv2d + Add + ReLU"]),
+    "residual without relu": (
+        lambda: Then(lambda y, x: y + x, conv(), nn.BatchNorm2d(20)),
+        ["bias + BatchNormTrain"],
+        ["Conv2d + BatchNormEval + Add"],
+    ),
+    "residual alone": (lambda: Then(lambda y, x: x + y, conv()), [], ["Conv2d + Add"]),
+    "residual, depthwise": (
+        lambda: Then(add_relu, conv(groups=20), nn.BatchNorm2d(20)),
+        ["bias + BatchNormTrain + Add + ReLU"],
+        ["Conv2d + BatchNormEval + Add + ReLU"],
+    ),
     "added to itself": (
         lambda: Then(lambda y, x: F.relu(y + y), conv(), nn.BatchNorm2d(20)),
         ["bias + BatchNormTrain", "Add + ReLU"],
@@ -318,4 +329,4 @@ def test_both_sides_of_an_addition_are_folded():
         np.testing.assert_allclose(
             compiled(x).numpy(), block(x).numpy(), atol=1e-5
         )  # folded filters are rounded once more
-    assert [call.name for call in compiled.plan.calls] == ["Conv2d", "Conv2d", "AddReLU"]
+    assert [call.name for call in compiled.plan.calls] == ["PreparedConv2d", "PreparedConv2d"]

@@ -10,7 +10,7 @@ import minicnn as mc
 from minicnn import nn
 from minicnn.compiler.show import kept_bytes
 from minicnn.nn import functional as F
-from minicnn.ops.residual import AddReLU
+from minicnn.ops.prepared import PreparedConv2d
 
 
 class Block(nn.Module):
@@ -48,12 +48,12 @@ def test_evaluation_shows_memory_going_round():
     with mc.no_grad():
         compiled(x)
     rows = compiled.plan.rows()
-    assert [row[0] for row in rows] == ["Conv2dReLU", "Conv2d", "AddReLU"] * 3
+    assert [row[0] for row in rows] == ["PreparedConv2d"] * 6
     letters = [row[4] for row in rows]
     assert set(letters) == {"a", "b", "c"}  # a block's input, and the two it is at work on
     assert all(one != other for one, other in itertools.pairwise(letters))
     size = 4 * 4 * 32 * 32 * 32
-    assert str(compiled.plan).endswith(f"large results: {9 * size:,} bytes, in {3 * size:,} bytes of memory")
+    assert str(compiled.plan).endswith(f"large results: {6 * size:,} bytes, in {3 * size:,} bytes of memory")
 
 
 def test_a_first_run_that_fails_leaves_nothing_half_noted(monkeypatch):
@@ -67,10 +67,10 @@ def test_a_first_run_that_fails_leaves_nothing_half_noted(monkeypatch):
             raise MemoryError
 
         with monkeypatch.context() as patch:
-            patch.setattr(AddReLU, "apply", fail)
+            patch.setattr(PreparedConv2d, "apply", fail)
             with pytest.raises(MemoryError):
                 plan.run([x])
-        assert len(str(plan).splitlines()) == 5  # no memory to show yet
+        assert len(str(plan).splitlines()) == 4  # no memory to show yet
         plan.run([x])
     assert [row[4] for row in plan.rows()] == [row[4] for row in compiled.plan.rows()]
     assert "large results" in str(plan)

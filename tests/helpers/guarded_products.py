@@ -17,7 +17,7 @@ import numpy as np
 
 from minicnn_kernels import reference, workspace
 from minicnn_kernels.cpu import conv_direct, conv_winograd, gemm
-from minicnn_kernels.cpu.microkernel import SIMD, tile_columns
+from minicnn_kernels.cpu.microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, SIMD, tile_columns
 
 PAGE = mmap.PAGESIZE
 POISON = -12345.678
@@ -58,11 +58,16 @@ def check_product(
     wide[:, :n] = c if add else np.nan
     c_flat = fenced(wide.reshape(-1)[: wide.size - 3 if m else 0], at_end)  # the last row ends with its last number
     scratch = fenced(np.full(SIMD.rows * columns, np.nan, dtype), at_end)
+    ending = (m + 2 * n + k) % 8  # every combination of what may be done to the sums
+    bias, other = rng.standard_normal(n).astype(dtype), rng.standard_normal((m, n + 3)).astype(dtype)
+    ends = ending, fenced(bias, at_end), 0, fenced(other.reshape(-1)[: wide.size - 3 if m else 0], at_end)
     gemm.multiply(
-        gemm.ONE_PRODUCT, m, n, k, a_flat, 0, a_row, a_col, packed, 0, c_flat, 0, n + 3, columns, add, scratch
+        gemm.ONE_PRODUCT, m, n, k, a_flat, 0, a_row, a_col, packed, 0, c_flat, 0, n + 3, columns, add, scratch, *ends
     )
     result = np.append(c_flat, np.full(3 if m else 0, POISON, dtype)).reshape(m, n + 3)
     expected = a.astype(np.float64) @ b.astype(np.float64) + (c if add else 0)
+    expected += (bias if ending & ADD_BIAS else 0) + (other[:, :n] if ending & ADD_OTHER else 0)
+    expected = np.maximum(expected, 0) if ending & RECTIFY else expected
     eps = float(np.finfo(dtype).eps)
     np.testing.assert_allclose(result[:, :n], expected, rtol=16 * eps, atol=16 * eps * (k + 1) ** 0.5 * 4)
     np.testing.assert_array_equal(result[:, n:], np.full((m, 3), POISON, dtype))

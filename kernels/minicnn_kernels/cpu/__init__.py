@@ -48,6 +48,7 @@ from .pooling import (
     max_pool_backward_input,
     max_pool_forward,
 )
+from .prepared import prepare_conv
 from .random import philox_words
 from .resample import resample
 from .residual import add_relu_forward, batch_norm_add_relu_backward_train, batch_norm_add_relu_forward_train
@@ -114,6 +115,7 @@ __all__ = [
     "max_pool_forward",
     "nadam_update",
     "philox_words",
+    "prepare_conv",
     "prepare_matmul",
     "radam_update",
     "relu_backward_input",

@@ -213,9 +213,10 @@ def _product(
     at = (a.__array_interface__["data"][0] - memory.__array_interface__["data"][0]) // size
     head_step, row, column = (stride // size for stride in a.strides)
     _, rows, n = out.shape
+    flat = out.reshape(-1)
     multiply(
         (count, head_step, step, rows * n), m, n, depth, memory.reshape(-1), at, row, column, panels, 0,
-        out.reshape(-1), (first * rows + top) * n, n, tile_columns(a.dtype), accumulate, tile_scratch(a.dtype),
+        flat, (first * rows + top) * n, n, tile_columns(a.dtype), accumulate, tile_scratch(a.dtype), 0, flat, 0, flat,
     )  # fmt: skip
 
 

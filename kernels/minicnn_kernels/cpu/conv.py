@@ -30,7 +30,7 @@ def conv_forward(
     algorithm: str = "auto",
 ) -> np.ndarray:
     """x (n, c_in, *spatial), weight (c_out, c_in/groups, *kernel), bias (c_out,) or None -> (n, c_out, *spatial)."""
-    seen, padding = _seen_taps(x.shape, weight.shape, stride, padding, dilation, algorithm)
+    seen, padding = seen_taps(x.shape, weight.shape, stride, padding, dilation, algorithm)
     if seen:
         weight = np.ascontiguousarray(weight[seen])
     module = algorithm_of(x.shape, weight.shape, stride, padding, dilation, groups, algorithm)
@@ -48,7 +48,7 @@ def conv_backward_input(
     algorithm: str = "auto",
 ) -> np.ndarray:
     """grad_out (n, c_out, *spatial) -> grad_x (n, c_in, *spatial)."""
-    seen, padding = _seen_taps(input_shape, weight.shape, stride, padding, dilation, algorithm)
+    seen, padding = seen_taps(input_shape, weight.shape, stride, padding, dilation, algorithm)
     if seen:
         weight = np.ascontiguousarray(weight[seen])
     module = algorithm_of(input_shape, weight.shape, stride, padding, dilation, groups, algorithm)
@@ -66,7 +66,7 @@ def conv_backward_weight(
     algorithm: str = "auto",
 ) -> np.ndarray:
     """grad_out (n, c_out, *spatial), x (n, c_in, *spatial) -> grad_weight (c_out, c_in/groups, *kernel), row-major."""
-    seen, padding = _seen_taps(x.shape, weight_shape, stride, padding, dilation, algorithm)
+    seen, padding = seen_taps(x.shape, weight_shape, stride, padding, dilation, algorithm)
     if seen:
         grad_weight = np.zeros(weight_shape, grad_out.dtype)
         shape = grad_weight[seen].shape
@@ -106,7 +106,7 @@ def algorithm_of(
     return ALGORITHMS[name]
 
 
-def _seen_taps(
+def seen_taps(
     x_shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
     stride: Sizes,
@@ -118,7 +118,7 @@ def _seen_taps(
 
     A 3x3 filter on an image of one pixel is one of 1x1: deep layers of networks for photographs are that on small images.
 
-    >>> _seen_taps((20, 512, 1, 1), (512, 512, 3, 3), (1, 1), (1, 1), (1, 1), "auto")
+    >>> seen_taps((20, 512, 1, 1), (512, 512, 3, 3), (1, 1), (1, 1), (1, 1), "auto")
     ((slice(None, None, None), slice(None, None, None), slice(1, 2, None), slice(1, 2, None)), (0, 0))
     """
     if algorithm not in ("auto", "exact") or not any(padding):

@@ -33,9 +33,11 @@ from ..threads import parallel_chunks, parallel_for, split
 from . import conv_im2col
 from .conv_shared import (
     GRAIN_FLOPS,
+    Ending,
     Sizes,
     Watch,
     Window,
+    ending,
     images_at_a_time,
     opposite_padding,
     output_shape,
@@ -43,7 +45,7 @@ from .conv_shared import (
     watched,
     window_of,
 )
-from .gemm import ROWS, pack_rows, tile_scratch
+from .gemm import ROWS, pack_rows, store_edge, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import empty_channels_last, to_channels_last, to_logical
 from .memory import clear, copy
@@ -66,13 +68,30 @@ def forward(
     watch: Watch | None = None,
 ) -> np.ndarray:
     """See ``conv.conv_forward``; and ``conv_shared.Watch``."""
-    c_out, c_per_group, *kernel = weight.shape
-    taps = math.prod(kernel)
-    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
-    # filters[t, i, o] = weight[o, i, t]
-    filters = pack_filters(weight, groups, (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps))
-    out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
-    _convolve(to_channels_last(x), filters, bias, window, groups, out, watch)
+    arguments = weight.shape, stride, padding, dilation, groups
+    return forward_prepared(x, prepare(weight, groups), bias, *arguments, watch=watch)
+
+
+prepare = conv_im2col.prepare  # the matrix of filters is the same
+
+
+def forward_prepared(
+    x: np.ndarray,
+    filters: np.ndarray,
+    bias: np.ndarray | None,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+    other: np.ndarray | None = None,
+    rectify: bool = False,
+    watch: Watch | None = None,
+) -> np.ndarray:
+    """See ``prepared.prepare_conv``; and ``conv_shared.Watch``."""
+    window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
+    out = empty_channels_last(output_shape(x.shape[0], weight_shape[0], window, len(stride)), x.dtype)
+    _convolve(to_channels_last(x), filters, window, groups, out, ending(out, bias, other, rectify), watch)
     return to_logical(out)
 
 
@@ -97,7 +116,7 @@ def backward_input(
         filters = pack_filters(weight, groups, (taps, c_out // groups, c_per_group), (-1, c_per_group * taps, taps))
         grad_x = empty_channels_last(input_shape, grad_out.dtype)
         window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
-        _convolve(to_channels_last(grad_out), filters, None, window, groups, grad_x)
+        _convolve(to_channels_last(grad_out), filters, window, groups, grad_x, ending(grad_x))
         return to_logical(grad_x)
     return conv_im2col.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
 
@@ -189,8 +208,8 @@ class _WeightSums:
         columns = tile_columns(self.dtype)
         packed, scratch = workspace.empty((self.block * columns,), self.dtype), tile_scratch(self.dtype)
         sizes, band = (self.groups, self.o, columns, self.lines, self.block), _band(self.window, self.lines, self.dtype)
-        tables, no_bias = (self.pixel_at, self.tap_at), np.empty(0, self.dtype)
-        constants = no_bias, self.window, sizes, *tables, total.reshape(-1), band, packed, scratch
+        flat, tables = total.reshape(-1), (self.pixel_at, self.tap_at)
+        constants = self.window, sizes, *tables, flat, band, packed, scratch, 0, flat, flat
         return lambda start, stop, x, grad: _run_bands(start, stop, True, x, grad, *constants)
 
     def gradient(self, totals: np.ndarray) -> np.ndarray:
@@ -203,10 +222,10 @@ class _WeightSums:
 def _convolve(
     x: np.ndarray,
     filters: np.ndarray,
-    bias: np.ndarray | None,
     window: Window,
     groups: int,
     out: np.ndarray,
+    end: Ending,
     watch: Watch | None = None,
 ) -> None:
     """x (n, *spatial, c), filters packed a group -> out (n, *spatial, c_out)."""
@@ -215,13 +234,12 @@ def _convolve(
     dtype = out.dtype
     lines, pixel_at, tap_at = _tables(window, groups, c_out, dtype)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
-    bias_or_none = np.empty(0, dtype) if bias is None else np.tile(bias, ROWS)  # for a tile's rows
     sizes, nothing = (groups, c_out // groups, tile_columns(dtype), lines, 1), np.empty(0, dtype)
 
     def run(start: int, stop: int) -> None:
         band, scratch = _band(window, lines, dtype), tile_scratch(dtype)
-        arrays = (x_flat, filters.reshape(-1), bias_or_none)
-        _run_bands(start, stop, False, *arrays, window, sizes, pixel_at, tap_at, out_flat, band, nothing, scratch)
+        arrays = (x_flat, filters.reshape(-1))
+        _run_bands(start, stop, False, *arrays, window, sizes, pixel_at, tap_at, out_flat, band, nothing, scratch, *end)
 
     if watch is None:
         parallel_for(run, rows, grain=max(1, GRAIN_FLOPS // (2 * w_out * tap_at.size * c_out)))
@@ -276,7 +294,9 @@ def _fill_band(x, image, oz, first, n_lines, window, band):
 
 
 @jit
-def _run_bands(start, stop, summing, x, other, bias, window, sizes, pixel_at, tap_at, out, band, packed, scratch):
+def _run_bands(
+    start, stop, summing, x, other, window, sizes, pixel_at, tap_at, out, band, packed, scratch, ending, bias, added
+):  # fmt: skip
     """Rows start .. stop of all the rows of the convolution's result, a band at a time.
 
     `other` is the filters and `out` the result; or if `summing` the gradient and the sums, out[group] += patches.T @ grad.
@@ -305,13 +325,11 @@ def _run_bands(start, stop, summing, x, other, bias, window, sizes, pixel_at, ta
             count = min(step, n_pixels - p)
             at = source_at + group * (c // groups)
             pixels_at = (line * w_out + p) * c_out
-            if bias.size > 0 and group == 0:
-                copy(bias, ZERO, out, pixels_at, count * c_out)
             rows_at, steps_at, step_first, depth, height = pixel_at, tap_at, ZERO, k, count
             if summing:
                 rows_at, steps_at, step_first, depth, height = tap_at, pixel_at, p, count, k
             for j in range(0, o, columns):
-                # A tile is always stored whole: at the right edge into scratch memory, from which it is added.
+                # A tile is always stored whole: at the right edge into scratch memory, from which it is copied.
                 whole = o - j >= columns
                 right, right_at, right_row = other, group * filters + j * k, columns
                 if summing:
@@ -319,8 +337,7 @@ def _run_bands(start, stop, summing, x, other, bias, window, sizes, pixel_at, ta
                     if not whole:
                         pack_rows(ZERO, ONE, other, right_at, c_out, count, o - j, columns, packed)
                         right, right_at, right_row = packed, ZERO, columns
-                add = summing or bias.size > 0
-                onto = add and whole
+                onto, end, bias_at = summing and whole, ending if whole else ZERO, group * o + j
                 for q in range(0, height, ROWS):
                     n_rows = min(ROWS, height - q)
                     row_first = q if summing else p
@@ -329,12 +346,9 @@ def _run_bands(start, stop, summing, x, other, bias, window, sizes, pixel_at, ta
                     target, t_at, t_row = (out, to, row) if whole else (scratch, ZERO, columns)
                     indirect_tile(
                         *(source, at, rows_at, row_first, steps_at, step_first, right, right_at, right_row),
-                        *(target, t_at, t_row, depth, n_rows, onto),
+                        *(target, t_at, t_row, depth, n_rows, onto, end, bias, bias_at, added),
                     )
                     if not whole:
-                        for i in range(n_rows):
-                            for r in range(o - j):
-                                value = scratch[i * columns + r]
-                                there = to + i * row + r
-                                out[there] = value + out[there] if add else value
+                        shape = n_rows, o - j, columns
+                        store_edge(scratch, shape, out, to, row, summing, ending, bias, bias_at, added)
         line += n_lines

@@ -20,16 +20,27 @@ import math
 import numpy as np
 
 from .. import workspace
-from ..threads import parallel_chunks, parallel_for, split
-from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, pack_filters, window_of
-from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, pack_rows, tile_scratch
+from ..threads import get_num_threads, parallel_chunks, parallel_for, split
+from .conv_shared import (
+    GRAIN_FLOPS,
+    Ending,
+    Sizes,
+    Window,
+    ending,
+    opposite_padding,
+    output_shape,
+    pack_filters,
+    window_of,
+)
+from .gemm import GROUP, ONE_PRODUCT, ROWS, empty_panels, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
-from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
+from .layout import empty_channels_last, to_channels_last, to_logical, transposed
 from .microkernel import tile_columns
 
 # What the compiled functions are told: `window` (``conv_shared.py``); `sizes`: groups, o, tile columns, block pixels.
 BLOCK_BYTES = 256 * 1024  # of patches; with the packed filters they fit into a second-level cache
-MIN_BLOCK = 8 * ROWS  # pixels: each block reads all the filters once
+MIN_BLOCK = GROUP  # pixels: each block reads all the filters once
+PATCH_GRAIN = 1 << 16  # numbers of patches below which a thread of its own does not pay
 
 
 def forward(
@@ -42,13 +53,35 @@ def forward(
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_forward``."""
+    arguments = weight.shape, stride, padding, dilation, groups
+    return forward_prepared(x, prepare(weight, groups), bias, *arguments)
+
+
+def prepare(weight: np.ndarray, groups: int, d_out: int = 1) -> np.ndarray:
+    """weight (c_out, c_in/groups, *kernel) -> the filters as ``forward_prepared`` takes them; how deep the output is, is the
+    same to it."""
     c_out, c_per_group, *kernel = weight.shape
     taps = math.prod(kernel)
-    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     # filters[t, i, o] = weight[o, i, t]
-    filters = pack_filters(weight, groups, (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps))
-    out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
-    _convolve(to_channels_last(x), filters, bias, window, groups, out)
+    return pack_filters(weight, groups, (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps))
+
+
+def forward_prepared(
+    x: np.ndarray,
+    filters: np.ndarray,
+    bias: np.ndarray | None,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+    other: np.ndarray | None = None,
+    rectify: bool = False,
+) -> np.ndarray:
+    """See ``prepared.prepare_conv``."""
+    window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
+    out = empty_channels_last(output_shape(x.shape[0], weight_shape[0], window, len(stride)), x.dtype)
+    _convolve(to_channels_last(x), filters, window, groups, out, ending(out, bias, other, rectify))
     return to_logical(out)
 
 
@@ -71,7 +104,7 @@ def backward_input(
         opposite = opposite_padding(tuple(kernel), padding, dilation)
         window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
         grad_x = empty_channels_last(input_shape, grad.dtype)
-        _convolve(grad, filters, None, window, groups, grad_x)
+        _convolve(grad, filters, window, groups, grad_x, ending(grad_x))
         return to_logical(grad_x)
     # The patches' gradients as one product: filters[o, (t, i)] = weight[o, i, t]
     k = taps * c_per_group
@@ -125,26 +158,57 @@ def backward_weight(
     return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, *kernel)
 
 
-def _convolve(
-    x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, groups: int, out: np.ndarray
-) -> None:
-    """x (n, *spatial, c), filters packed a group -> out (n, *spatial, c_out)."""
+def _convolve(x: np.ndarray, filters: np.ndarray, window: Window, groups: int, out: np.ndarray, end: Ending) -> None:
+    """x (n, *spatial, c), filters packed a group -> out (n, *spatial, c_out).
+
+    Threads share out the pixels; where these are few and the filters many, the columns of the output, so that each thread
+    reads its own filters alone.
+    """
     c_out = out.shape[-1]
     k = math.prod(window[7:10]) * (window[3] // groups)
     pixels = out.size // c_out
-    block = min(_block_pixels(k, out.dtype), -(-pixels // ROWS) * ROWS)
-    x_flat, out_flat = x.reshape(-1), out.reshape(-1)
-    bias_or_none = np.empty(0, out.dtype) if bias is None else contiguous(bias)
-    sizes = (groups, c_out // groups, tile_columns(out.dtype), block)
+    tiles = -(-pixels // ROWS)
+    x_flat, out_flat, dtype = x.reshape(-1), out.reshape(-1), out.dtype
+    pointwise, columns = _is_pointwise(window), tile_columns(dtype)
+    grain = GRAIN_FLOPS // (2 * k)
+    if get_num_threads() > 1 and pixels <= GROUP and groups == 1 and c_out >= 8 * columns and pixels * c_out > grain:
+        patches = x_flat
+        if not pointwise:
+            patches = workspace.empty((pixels * k,), dtype)
+            parallel_for(_gather_range, pixels, x_flat, window, patches, grain=max(1, PATCH_GRAIN // k))
+
+        def run_columns(start: int, stop: int) -> None:
+            left, right = start * columns, min(stop * columns, c_out)
+            sizes = (
+                pixels,
+                right - left,
+                k,
+                patches,
+                0,
+                k,
+                1,
+                filters.reshape(-1),
+                left * k,
+                out_flat,
+                left,
+                c_out,
+                columns,
+            )
+            flags, bias, other = end
+            multiply(ONE_PRODUCT, *sizes, 0, tile_scratch(dtype), flags, bias, left, other)
+
+        parallel_for(run_columns, -(-c_out // columns), grain=max(1, grain // (pixels * columns)))
+        return
+    block = min(_block_pixels(k, dtype), tiles * ROWS)
+    sizes = (groups, c_out // groups, columns, block)
 
     def run(start: int, stop: int) -> None:
-        patches = workspace.empty((0 if _is_pointwise(window) else block * k,), out.dtype)
+        patches = workspace.empty((0 if pointwise else block * k,), dtype)
         rows = (start * ROWS, min(stop * ROWS, pixels))
-        _multiply_blocks(
-            *rows, x_flat, filters.reshape(-1), bias_or_none, window, sizes, out_flat, patches, tile_scratch(out.dtype)
-        )
+        arrays = x_flat, filters.reshape(-1)
+        _multiply_blocks(*rows, *arrays, window, sizes, out_flat, patches, tile_scratch(dtype), *end)
 
-    parallel_for(run, -(-pixels // ROWS), grain=max(1, GRAIN_FLOPS // (2 * ROWS * k * c_out)))
+    parallel_for(run, tiles, grain=max(1, grain // (ROWS * c_out)))
 
 
 def _is_pointwise(window: Window) -> bool:
@@ -202,21 +266,22 @@ def _gather(x, c_at, channels, window, first, n_pixels, patches):
 
 
 @jit
-def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches, scratch):
+def _gather_range(start, stop, x, window, patches):
+    """The patches of all channels of the output pixels start .. stop."""
+    k = window[7] * window[8] * window[9] * window[3]
+    _gather(x, ZERO, window[3], window, start, stop - start, patches[start * k : stop * k])
+
+
+@jit
+def _multiply_blocks(start, stop, x, filters, window, sizes, out, patches, scratch, ending, bias, other):
     """Output pixels start .. stop of a convolution, a block at a time. An empty `patches` says that x is the matrix."""
     groups, o, columns, block = sizes
     c, c_out = window[3], groups * o
     channels = c // groups
     k = window[7] * window[8] * window[9] * channels
     size = filters.size // groups
-    add = ONE if bias.size > 0 else ZERO
     for first in range(start, stop, block):
         n_pixels = min(block, stop - first)
-        if bias.size > 0:
-            for p in range(first, first + n_pixels):
-                row = out[p * c_out : (p + 1) * c_out]
-                for j in range(bias.size):
-                    row[j] = bias[j]
         for group in range(groups):
             if patches.size == 0:
                 source, source_at, row = x, first * c + group * channels, c
@@ -225,22 +290,8 @@ def _multiply_blocks(start, stop, x, filters, bias, window, sizes, out, patches,
                 source, source_at, row = patches, ZERO, k
             packed_at, out_at = group * size, first * c_out + group * o
             multiply(
-                ONE_PRODUCT,
-                n_pixels,
-                o,
-                k,
-                source,
-                source_at,
-                row,
-                ONE,
-                filters,
-                packed_at,
-                out,
-                out_at,
-                c_out,
-                columns,
-                add,
-                scratch,
+                *(ONE_PRODUCT, n_pixels, o, k, source, source_at, row, ONE, filters, packed_at),
+                *(out, out_at, c_out, columns, ZERO, scratch, ending, bias, group * o, other),
             )
 
 
@@ -279,6 +330,10 @@ def _sum_blocks(start, stop, x, grad, window, sizes, sums, patches, packed, scra
                 columns,
                 ONE,
                 scratch,
+                ZERO,
+                sums,
+                ZERO,
+                sums,
             )
 
 
@@ -325,7 +380,10 @@ def _scatter_images(start, stop, grad, filters, window, sizes, grad_x, patches, 
                 ):  # so many filters stay in the cache from one tile of pixels to the next
                     shape, left = (n_pixels, min(8 * columns, k - at), o), (grad, grad_at, c_out, ONE)
                     packed_at = group * size + at * o
-                    multiply(ONE_PRODUCT, *shape, *left, filters, packed_at, patches, at, k, columns, ZERO, scratch)
+                    multiply(
+                        *(ONE_PRODUCT, *shape, *left, filters, packed_at, patches, at, k, columns, ZERO, scratch),
+                        *(ZERO, patches, ZERO, patches),
+                    )
                 for p in range(n_pixels):
                     oz, oy, ox = (first + p) // (h_out * w_out), (first + p) // w_out % h_out, (first + p) % w_out
                     for line in range(kd * kh):  # rows of taps

@@ -14,8 +14,8 @@ from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
 from .gemm import n_panels
 from .jit import jit
-from .layout import contiguous
-from .microkernel import tile_columns
+from .layout import contiguous, to_channels_last
+from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
 
 Sizes = tuple[int, ...]  # one number for each spatial axis
 # d, h, w, c, d_out, h_out, w_out, kd, kh, kw, sd, sh, sw, pd, ph, pw, dd, dh, dw; c counts the channels of all groups
@@ -64,6 +64,20 @@ def window_of(x_shape: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes,
     sizes, kernels, strides, paddings, dilations = zip(*((1, 1, 1, 0, 1),) * (3 - len(axes)), *axes, strict=True)
     out = map(conv_output_size, sizes, kernels, strides, paddings, dilations)
     return (*sizes, c, *out, *kernels, *strides, *paddings, *dilations)
+
+
+# What is done to a sum before it is stored (``microkernel.py``): which of it; the bias; what is added, laid out as out is.
+Ending = tuple[int, np.ndarray, np.ndarray]
+
+
+def ending(
+    out: np.ndarray, bias: np.ndarray | None = None, other: np.ndarray | None = None, rectify: bool = False
+) -> Ending:
+    """Of a convolution with the result out (n, *spatial, c_out): bias (c_out,), other (n, c_out, *spatial)."""
+    flat = out.reshape(-1)  # stands for what there is not
+    flags = ADD_BIAS * (bias is not None) + ADD_OTHER * (other is not None) + RECTIFY * rectify
+    added = flat if other is None else to_channels_last(other).reshape(-1)
+    return flags, flat if bias is None else contiguous(bias), added
 
 
 def output_shape(n: int, c_out: int, window: Window, axes: int) -> tuple[int, ...]:

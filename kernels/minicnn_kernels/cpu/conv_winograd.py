@@ -49,13 +49,13 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from .conv_choice import round_up
-from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, window_of
+from .conv_shared import GRAIN_FLOPS, Ending, Sizes, Window, ending, opposite_padding, output_shape, window_of
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
 from .matmul import pack_panels
 from .memory import clear, copy
-from .microkernel import tile_columns
+from .microkernel import ADD_OTHER, RECTIFY, tile_columns
 from .simd import lanes
 from .winograd_tiles import G, grad_tile, input_tile, output_tile
 
@@ -79,15 +79,38 @@ def forward(
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_forward``; stride, dilation and groups are 1, and filters 3x3, or kd x 3 x 3."""
+    arguments = weight.shape, stride, padding, dilation, groups
+    d_out = window_of(x.shape, weight.shape[2:], stride, padding, dilation)[4]
+    return forward_prepared(x, prepare(weight, groups, d_out), bias, *arguments)
+
+
+def prepare(weight: np.ndarray, groups: int, d_out: int = 1) -> np.ndarray:
+    """weight (c_out, c_in, *kernel) -> U, as ``forward_prepared`` takes it for outputs of this depth."""
     c_out, c_in, *kernel = weight.shape
-    window = window_of(x.shape, tuple(kernel), stride, padding, dilation)
     if len(kernel) == 2:  # row (i, t), column o: weight[o, i, t]
         taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)
     else:
         stack = contiguous(weight).reshape(c_out, c_in, kernel[0], 9)
-        taps = _packed_stack(stack.transpose(0, 2, 1, 3), window[4])
-    out = empty_channels_last(output_shape(x.shape[0], c_out, window, len(kernel)), x.dtype)
-    _convolve(to_channels_last(x), _map_filters(taps, MAP_FILTER), bias, window, out)
+        taps = _packed_stack(stack.transpose(0, 2, 1, 3), d_out)
+    return _map_filters(taps, MAP_FILTER)
+
+
+def forward_prepared(
+    x: np.ndarray,
+    filters: np.ndarray,
+    bias: np.ndarray | None,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+    other: np.ndarray | None = None,
+    rectify: bool = False,
+) -> np.ndarray:
+    """See ``prepared.prepare_conv``."""
+    window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
+    out = empty_channels_last(output_shape(x.shape[0], weight_shape[0], window, len(stride)), x.dtype)
+    _convolve(to_channels_last(x), filters, bias, window, out, ending(out, None, other, rectify))
     return to_logical(out)
 
 
@@ -112,7 +135,7 @@ def backward_input(
     filters = _map_filters(taps, MAP_FILTER[:, ::-1])
     opposite = opposite_padding(tuple(kernel), padding, dilation)
     window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
-    _convolve(to_channels_last(grad_out), filters, None, window, grad_x)
+    _convolve(to_channels_last(grad_out), filters, None, window, grad_x, ending(grad_x))
     return to_logical(grad_x)
 
 
@@ -155,7 +178,7 @@ def backward_weight(
     def run(index: int, start: int, stop: int) -> None:
         sizes = (c_out, wide, columns, blocks[index], v_row, rows, tiles, abreast)
         span, into = (start * tiles, stop * tiles), sums[index].reshape(-1)
-        _run_blocks(*span, True, x_flat, grad_flat, bias_or_none, window, sizes, into, *scratch[index])
+        _run_blocks(*span, True, x_flat, grad_flat, bias_or_none, window, sizes, into, *scratch[index], 0, into)
 
     parallel_chunks(run, chunks)
     taps = _map_back(sums, rows * c_sum)
@@ -197,8 +220,10 @@ def _stacks(n: int, window: Window, c_out: int, wanted: int, dtype: np.dtype) ->
     return n * -(-d_out // run) * -(-h_out // 4) * -(-w_out // 4), run + kd - 1, abreast
 
 
-def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, out: np.ndarray) -> None:
-    """x (n, *spatial, c_in), mapped filters -> out (n, *spatial, c_out)."""
+def _convolve(
+    x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, out: np.ndarray, end: Ending
+) -> None:
+    """x (n, *spatial, c_in), mapped filters -> out (n, *spatial, c_out); the bias is not part of the ending here."""
     n, c_in, c_out = out.shape[0], x.shape[-1], out.shape[-1]
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)
     c_v, c_m = round_up(c_in, wide), round_up(c_out, columns)
@@ -218,7 +243,8 @@ def _convolve(x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, windo
 
     def run(index: int, start: int, stop: int) -> None:
         sizes, span = (c_out, wide, columns, blocks[index], c_v, rows, tiles, abreast), (start * tiles, stop * tiles)
-        _run_blocks(*span, False, x_flat, filters, bias_or_none, window, sizes, out_flat, *scratch[index])
+        arrays = x_flat, filters, bias_or_none
+        _run_blocks(*span, False, *arrays, window, sizes, out_flat, *scratch[index], end[0], end[2])
 
     parallel_chunks(run, chunks)
 
@@ -241,7 +267,10 @@ def _map_filters(taps: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         for first in range(start, stop, FILTER_BLOCK):
             shape = (POINTS, min(FILTER_BLOCK, stop - first) * columns, 9)
             packed_at, at = 9 * columns * first, columns * first
-            multiply(ONE_PRODUCT, *shape, flat, 0, 9, 1, taps, packed_at, filters, at, point, columns, 0, scratch)
+            multiply(
+                *(ONE_PRODUCT, *shape, flat, 0, 9, 1, taps, packed_at, filters, at, point, columns, 0, scratch),
+                *(0, filters, 0, filters),
+            )
 
     parallel_for(run, rows, grain=1 << 5)
     return filters
@@ -264,7 +293,8 @@ def _map_back(sums: np.ndarray, n: int) -> np.ndarray:
                 pack_rows(0, panels, flat, chunk * POINTS * point + first, point, POINTS, width, columns, packed)
                 shape, add = (9, width, POINTS), int(chunk > 0)
                 multiply(
-                    ONE_PRODUCT, *shape, matrix, 0, POINTS, 1, packed, 0, taps_flat, first, n, columns, add, scratch
+                    *(ONE_PRODUCT, *shape, matrix, 0, POINTS, 1, packed, 0, taps_flat, first, n, columns, add, scratch),
+                    *(0, taps_flat, 0, taps_flat),
                 )
 
     parallel_for(run, -(-n // columns), grain=1 << 4)
@@ -288,7 +318,7 @@ def _even_blocks(tiles: int, wanted: int) -> int:
 
 
 @jit
-def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, edge, scratch):
+def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, edge, scratch, ending, added):
     """Tiles start .. stop, a block at a time; `other` is U and `out` the pixels, or if `summing` dY and the sums dU.
 
     Whole stacks; the last kd - 1 tiles of the last stack are none of the output's.
@@ -314,9 +344,12 @@ def _run_blocks(start, stop, summing, x, other, bias, window, sizes, out, v, m, 
             right, right_point, target, target_point = other, other.size // POINTS, m, m_point
         batch, add = (POINTS_64, v_point, right_point, target_point), ONE if summing and first > start else ZERO
         left = (v, ZERO, v_down, v_across)
-        multiply(batch, height, n, depth, *left, right, ZERO, target, ZERO, target_row, columns, add, scratch)
+        multiply(
+            *(batch, height, n, depth, *left, right, ZERO, target, ZERO, target_row, columns, add, scratch),
+            *(ZERO, target, ZERO, target),
+        )
         if not summing:
-            _map_outputs(first, n_sums, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge)
+            _map_outputs(first, n_sums, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge, ending, added)
 
 
 @jit_inline
@@ -370,8 +403,8 @@ def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
 
 
 @jit
-def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge):
-    """The pixels of the tiles first .. first + n_tiles: A^T M A from M[p, t]."""
+def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge, ending, added):
+    """The pixels of the tiles first .. first + n_tiles: A^T M A from M[p, t], ended."""
     d_out, h_out, w_out = window[4:7]
     point, stacks = m.size // POINTS, (n_tiles + stack - 1) // stack
     for step in range(stacks * stack):  # side by side first, as they lie in memory, then one behind the other
@@ -396,6 +429,16 @@ def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide
             for i in range(height):
                 for j in range(runs):
                     copy(edge, i * row + j * pixel, out, out_at + (i * w_out + j) * c_out, length)
+        for i in range(height if ending > 0 else 0):
+            begin = out_at + i * w_out * c_out
+            pixels, addends = out[begin : begin + width * c_out], added[begin : begin + width * c_out]
+            if ending & ADD_OTHER:
+                for q in range(pixels.size):
+                    pixels[q] += addends[q]
+            if ending & RECTIFY:
+                for q in range(pixels.size):
+                    if pixels[q] < 0:  # a NaN is not, and stays
+                        pixels[q] = 0
 
 
 @jit

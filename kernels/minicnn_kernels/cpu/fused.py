@@ -21,7 +21,7 @@ from ..geometry import Pair
 from ..threads import parallel_for
 from ..windows import window_tables, winners_as_places, winners_as_taps
 from . import pool_quarters, pool_windows
-from .activation import _flat, _memory_order, _relu, _shaped, relu_backward_input, relu_forward
+from .activation import _flat, _memory_order, _shaped, rectified, relu_backward_input, relu_forward
 from .channels import (
     channel_sums,
     fills_a_vector,
@@ -31,13 +31,13 @@ from .channels import (
     scale,
     statistics,
 )
-from .conv import conv_forward
 from .dropout import drop, scale_of
 from .jit import jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .matmul import matmul
 from .norm import batch_norm_backward_train, batch_norm_forward_train
 from .pooling import GRAIN, max_pool_backward_input, max_pool_forward
+from .prepared import prepare_conv
 
 
 def batch_norm_relu_forward_train(
@@ -219,7 +219,7 @@ def conv2d_relu_forward(
     algorithm: str = "auto",
 ) -> np.ndarray:
     """x (n, c_in, h, w), weight (c_out, c_in // groups, kh, kw), bias (c_out,) or None -> (n, c_out, h_out, w_out)."""
-    return _rectified(conv_forward(x, weight, bias, stride, padding, dilation, groups, algorithm))
+    return prepare_conv(weight, bias, x.shape, stride, padding, dilation, groups, algorithm, True)(x)
 
 
 def linear_relu_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
@@ -227,7 +227,7 @@ def linear_relu_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | No
     out = matmul(x, weight.T)
     if bias is not None:
         out += bias
-    return _rectified(out)
+    return rectified(out)
 
 
 def relu_dropout_forward(x: np.ndarray, p: float, seed: int, offset: int) -> np.ndarray:
@@ -263,14 +263,6 @@ def _constants(
     shift = np.zeros_like(mean) if bias is None else bias
     mean, var, inv_std, slope, shift = (v.astype(dtype) for v in (mean, var, inv_std, slope, shift))
     return (mean, slope, shift), (mean, var, inv_std)
-
-
-def _rectified(fresh: np.ndarray) -> np.ndarray:
-    """max(fresh, 0), in place where memory has no gaps: nobody else has seen the array yet."""
-    order = _memory_order(fresh)
-    flat = _flat(fresh, order)
-    parallel_for(_relu, flat.size, flat, flat, grain=GRAIN)
-    return _shaped(flat, fresh.shape, order)
 
 
 def _grain(x: np.ndarray, rows_an_image: int) -> int:

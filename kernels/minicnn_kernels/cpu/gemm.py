@@ -4,9 +4,10 @@ B is packed first: columns in panels as wide as a tile, [panel][k][columns], the
 tile reads it straight through. A is read where it lies, by any row and column stride; so A, A.T, and patches in
 scratch memory are all the same to it.
 
-    for each block of KC steps of k          a panel's block of B stays in the second-level cache
-        for each tile of rows                its part of A, rows x KC, stays in the first-level cache
-            for each panel                   one register tile
+    for each block of KC steps of k
+        for each group of rows               its part of A, rows x KC, stays in the second-level cache
+            for each panel                   its block of B stays there too, and is read from memory once a group
+                for each tile of rows        one register tile
 
 ``multiply`` takes one product, or several of the same shape at equal distances in memory (Winograd's 36 points): it holds
 the unrolled tiles, which take longest of all to compile, so there is one of it.
@@ -20,11 +21,15 @@ import numpy as np
 from .. import workspace
 from .jit import ONE, ZERO, jit
 from .memory import clear, copy
-from .microkernel import SIMD, full_tile, low_tile, tile_columns
+from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, SIMD, full_tile, low_tile, tile_columns
 from .simd import VECTOR_BYTES
 from .transpose_tile import transpose_tile
 
-KC = 384  # 14 rows x 384 x 4 bytes: 21 KB of the first-level cache
+KC = 512
+FEW_BYTES = 256 * 1024  # of B: it stays in the second-level cache whole, and rows are taken as they come
+GROUP = (
+    18 * SIMD.rows
+)  # else: 252 rows x 512 x 4 bytes: 504 KB; the panel's block of B, 64 KB, is multiplied with 18 tiles
 ROWS = SIMD.rows
 FEW_ROWS = SIMD.few_rows
 ONE_PRODUCT = (ONE, ZERO, ZERO, ZERO)  # ``multiply``'s `batch` for a single product
@@ -77,11 +82,15 @@ def pack_columns(start, stop, b, b_at, b_col, k, n, columns, packed):
 
 
 @jit
-def multiply(batch, m, n, k, a, a_at, a_row, a_col, packed, packed_at, c, c_at, c_row, columns, accumulate, scratch):
+def multiply(
+    batch, m, n, k, a, a_at, a_row, a_col, packed, packed_at, c, c_at, c_row, columns, accumulate, scratch, ending, bias,
+    bias_at, other,
+):  # fmt: skip
     """C = A @ B, or with accumulate = 1 C += A @ B: (m, k) @ (k, n) -> (m, n), for each product of a batch.
 
     A[i, p] = a[a_at + i * a_row + p * a_col]; C[i, j] = c[c_at + i * c_row + j]; B's panels start at packed[packed_at].
-    `batch` is how many products there are, and how far the next one's A, B and C lie behind.
+    `batch` is how many products there are, and how far the next one's A, B and C lie behind. `ending` is what is done to a
+    sum at last (``microkernel.py``): add bias[bias_at + j], add what lies in `other` where it lies in c, rectify.
     """
     count, a_step, packed_step, c_step = batch
     for product in range(count):
@@ -90,38 +99,67 @@ def multiply(batch, m, n, k, a, a_at, a_row, a_col, packed, packed_at, c, c_at, 
             packed_at + product * packed_step,
             c_at + product * c_step,
         )
-        if k == 0 and accumulate == 0:
-            for i in range(m):
-                for j in range(n):
-                    c[c_first + i * c_row + j] = 0
-        for p in range(0, k, KC):
+        for p in range(0, max(k, 1), KC):  # (of k = 0 the tiles are zero: one round for their ends)
             depth = min(KC, k - p)
             add = accumulate > 0 or p > 0
-            i = 0
-            while i < m:
-                # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.
-                low = (m - i + FEW_ROWS - 1) // FEW_ROWS * FEW_ROWS < ROWS
-                height = min(m - i, FEW_ROWS if low else ROWS)
-                a_here = a_first + i * a_row + p * a_col
+            end = ending if p + KC >= k else ZERO
+            rows = ROWS if depth * n * a.itemsize <= FEW_BYTES else GROUP
+            for group in range(0, m, rows):
+                bottom = min(group + rows, m)
                 for first in range(0, n, columns):
                     b_here = packed_first + first * k + p * columns
-                    c_here = c_first + i * c_row + first
                     width = min(columns, n - first)
                     # A tile is always stored whole: at the right edge into scratch memory; its columns are copied.
                     whole = width == columns
-                    target = c if whole else scratch
-                    at = c_here if whole else 0
-                    row = c_row if whole else columns
-                    if low:
-                        low_tile(a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole)
-                    else:
-                        full_tile(
-                            a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole
-                        )
-                    if not whole:
-                        for r in range(height):
-                            edge = c[c_here + r * c_row : c_here + r * c_row + width]
-                            part = scratch[r * columns : r * columns + width]
-                            for j in range(width):
-                                edge[j] = edge[j] + part[j] if add else part[j]
-                i += height
+                    i = group
+                    while i < bottom:
+                        # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.
+                        low = (bottom - i + FEW_ROWS - 1) // FEW_ROWS * FEW_ROWS < ROWS
+                        height = min(bottom - i, FEW_ROWS if low else ROWS)
+                        a_here = a_first + i * a_row + p * a_col
+                        c_here = c_first + i * c_row + first
+                        target = c if whole else scratch
+                        at = c_here if whole else 0
+                        row = c_row if whole else columns
+                        tile_end = end if whole else ZERO
+                        there = bias_at + first
+                        if low:
+                            low_tile(
+                                a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole,
+                                tile_end, bias, there, other,
+                            )  # fmt: skip
+                        else:
+                            full_tile(
+                                a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole,
+                                tile_end, bias, there, other,
+                            )  # fmt: skip
+                        if not whole:
+                            shape = height, width, columns
+                            store_edge(scratch, shape, c, c_here, c_row, add, end, bias, there, other)
+                        i += height
+
+
+@jit
+def store_edge(scratch, shape, c, at, c_row, add, ending, bias, bias_at, other):
+    """The first `width` columns of the tile in scratch memory, ended, into c; added to what is there, if `add`."""
+    height, width, columns = shape
+    for r in range(height):
+        here = at + r * c_row
+        part = scratch[r * columns : r * columns + width]
+        if add:
+            edge = c[here : here + width]
+            for j in range(width):
+                part[j] += edge[j]
+        if ending & ADD_BIAS:
+            edge = bias[bias_at : bias_at + width]
+            for j in range(width):
+                part[j] += edge[j]
+        if ending & ADD_OTHER:
+            edge = other[here : here + width]
+            for j in range(width):
+                part[j] += edge[j]
+        if ending & RECTIFY:
+            for j in range(width):
+                if part[j] < 0:  # a NaN is not, and stays
+                    part[j] = 0
+        copy(scratch, r * columns, c, here, width)

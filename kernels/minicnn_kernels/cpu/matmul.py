@@ -132,6 +132,10 @@ def _multiply(a: np.ndarray, packed: np.ndarray, k: int, out: np.ndarray, accumu
             columns,
             accumulate,
             scratch,
+            0,
+            c_flat,
+            0,
+            c_flat,
         )
 
     if by_rows:
@@ -187,7 +191,9 @@ def _products(start, stop, m, n, k, a, b, layout, columns, out):
             else:
                 pack_columns(ZERO, panels, b, i * b_step, b_col, k, n, columns, packed)
         at, to = i * a_step, i * m * n
-        multiply(ONE_PRODUCT, m, n, k, a, at, a_row, a_col, packed, ZERO, out, to, n, columns, ZERO, scratch)
+        multiply(
+            ONE_PRODUCT, m, n, k, a, at, a_row, a_col, packed, ZERO, out, to, n, columns, ZERO, scratch, ZERO, out, ZERO, out
+        )  # fmt: skip
 
 
 @jit

@@ -24,8 +24,12 @@ from numba.extending import intrinsic
 from .jit import DISABLED
 
 VECTORS = 2
-# Steps of k. A transposed A has its numbers for the next steps in other pages of memory, where no processor looks by itself.
-PREFETCH = 32
+# Steps of k ahead that numbers are asked for. A transposed A has those for the next steps in other pages of memory, where no
+# processor looks by itself; of B it finds the next lines too late where they come from memory (then a third slower).
+PREFETCH, PREFETCH_B = 32, 16
+
+# What may be done to a tile's sums before they are stored, added up: `ending`.
+ADD_BIAS, ADD_OTHER, RECTIFY = 1, 2, 4
 
 
 class Simd(NamedTuple):
@@ -66,31 +70,40 @@ def tile_columns(dtype: np.dtype) -> int:
 
 
 def _tile_product(rows: int) -> Callable[..., None]:
-    """The function ``tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate)`` for tiles of `rows` rows.
+    """``tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other)``: the
+    function for tiles of `rows` rows.
 
-    a, b, c are flat arrays; everything else counts in elements. For i < n_rows <= rows and j < columns:
+    a, b, c, bias and other are flat arrays; everything else counts in elements. For i < n_rows <= rows and j < columns:
 
-        C[i, j] = (C[i, j] if accumulate else 0) + sum_{p < k} A[i, p] * B[p, j]
+        C[i, j] = end((C[i, j] if accumulate else 0) + sum_{p < k} A[i, p] * B[p, j])
 
     with A[i, p] = a[a_at + i * a_row + p * a_col], B[p, j] = b[b_at + p * columns + j], C[i, j] = c[c_at + i * c_row
-    + j]. Nothing but these elements is read or written (of A also row 0 in place of the rows from n_rows on).
+    + j]. `ending` says what ``end`` adds, bias[bias_at + j] and what `other` has where C[i, j] lies in c, and whether it
+    then takes the larger of the sum and 0 (a NaN stays). Nothing but these elements is read or written (of A also row 0 in
+    place of the rows from n_rows on).
     """
     if DISABLED:
         return _plain_tile
 
     @intrinsic
-    def tile(typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):
+    def tile(
+        typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other
+    ):
         size = types.int64
-        signature = types.void(a, size, size, size, b, size, c, size, size, size, size, types.boolean)
+        factors = (a, size, size, size, b, size)
+        signature = types.void(*factors, c, size, size, size, size, types.boolean, size, bias, size, other)
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate = args
-            a_data, b_data, c_data = (
-                context.make_array(signature.args[position])(context, builder, array).data
-                for position, array in ((0, a), (4, b), (6, c))
-            )
-            a_start, b_start, c_start = (
-                builder.gep(data, [at]) for data, at in ((a_data, a_at), (b_data, b_at), (c_data, c_at))
+            a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other = args
+            a_start, b_start, c_start, bias_start, other_start = (
+                builder.gep(context.make_array(signature.args[position])(context, builder, array).data, [at])
+                for position, array, at in (
+                    (0, a, a_at),
+                    (4, b, b_at),
+                    (6, c, c_at),
+                    (13, bias, bias_at),
+                    (15, other, c_at),
+                )
             )
             vector = _vector_type(context, signature.args[0].dtype)
             row_at = [builder.mul(a_row, a_row.type(i)) for i in range(rows)]
@@ -100,7 +113,8 @@ def _tile_product(rows: int) -> Callable[..., None]:
                 return builder.mul(step, a_col)
 
             factors = (a_start, row_at, step_at, b_start, b_row)
-            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, PREFETCH)
+            end = ending, bias_start, other_start
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end, PREFETCH)
             return context.get_dummy_value()
 
         return signature, generate
@@ -108,19 +122,31 @@ def _tile_product(rows: int) -> Callable[..., None]:
     return tile
 
 
-def _plain_tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate):
+def _plain_tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other):
     """The same in NumPy, for ``NUMBA_DISABLE_JIT=1``."""
     columns = tile_columns(a.dtype)
     for i in range(n_rows):
         row = a[a_at + i * a_row :][: (k - 1) * a_col + 1 : a_col]
         with np.errstate(all="ignore"):  # columns beyond the matrix may hold anything; nobody looks at their results
             total = row @ b[b_at : b_at + k * columns].reshape(k, columns)  # (k,) @ (k, columns) -> (columns,)
-        target = c[c_at + i * c_row : c_at + i * c_row + columns]
-        target[:] = target + total if accumulate else total
+        place = slice(c_at + i * c_row, c_at + i * c_row + columns)
+        target = c[place]
+        total = target + total if accumulate else total
+        target[:] = _plain_end(total, ending, bias[bias_at : bias_at + columns], other[place])
+
+
+def _plain_end(total, ending, bias, other):
+    """What `ending` says."""
+    if ending & ADD_BIAS:
+        total = total + bias
+    if ending & ADD_OTHER:
+        total = total + other
+    return np.where(total < 0, 0, total) if ending & RECTIFY else total
 
 
 def _indirect_product(rows: int) -> Callable[..., None]:
-    """``tile(a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate)``.
+    """``tile(a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate, ending, bias,
+    bias_at, other)``.
 
     As above, but where A's numbers lie is looked up in two tables of offsets, and B may be any rows of memory:
     A[i, p] = a[a_at + row_at[i_at + i] + step_at[p_at + p]], B[p, j] = b[b_at + p * b_row + j]. ``conv_direct.py`` uses it.
@@ -129,17 +155,20 @@ def _indirect_product(rows: int) -> Callable[..., None]:
         return _plain_indirect_tile
 
     @intrinsic
-    def tile(typingctx, a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate):
+    def tile(
+        typingctx, a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate, ending,
+        bias, bias_at, other,
+    ):  # fmt: skip
         size = types.int64
         factors = (a, size, row_at, size, step_at, size, b, size, size)
-        signature = types.void(*factors, c, size, size, size, size, types.boolean)
+        signature = types.void(*factors, c, size, size, size, size, types.boolean, size, bias, size, other)
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            b_row = args[8]
-            c_row, k, n_rows, accumulate = args[11:]
-            a_start, rows_start, steps_start, b_start, c_start = (
+            b_row, c_at = args[8], args[10]
+            c_row, k, n_rows, accumulate, ending = args[11:16]
+            a_start, rows_start, steps_start, b_start, c_start, bias_start, other_start = (
                 builder.gep(context.make_array(kind)(context, builder, array).data, [at])
-                for kind, array, at in zip(signature.args, args, args[1:], strict=False)
+                for kind, array, at in zip(signature.args, args, (*args[1:], c_at), strict=True)
                 if isinstance(kind, types.Array)
             )
             row_at = []
@@ -152,7 +181,8 @@ def _indirect_product(rows: int) -> Callable[..., None]:
 
             vector = _vector_type(context, signature.args[0].dtype)
             factors = (a_start, row_at, step_at, b_start, b_row)
-            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate)
+            end = ending, bias_start, other_start
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end)
             return context.get_dummy_value()
 
         return signature, generate
@@ -160,13 +190,18 @@ def _indirect_product(rows: int) -> Callable[..., None]:
     return tile
 
 
-def _plain_indirect_tile(a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate):
+def _plain_indirect_tile(
+    a, a_at, row_at, i_at, step_at, p_at, b, b_at, b_row, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other
+):  # fmt: skip
     """The same in NumPy, for ``NUMBA_DISABLE_JIT=1``."""
     columns = tile_columns(a.dtype)
     left = a[a_at + row_at[i_at : i_at + n_rows, None] + step_at[p_at : p_at + k]]  # (n_rows, k)
     right = b[b_at + np.arange(k)[:, None] * b_row + np.arange(columns)]  # (k, columns)
-    target = c[c_at + np.arange(n_rows)[:, None] * c_row + np.arange(columns)] if accumulate else 0
-    c[c_at + np.arange(n_rows)[:, None] * c_row + np.arange(columns)] = target + left @ right
+    places = c_at + np.arange(n_rows)[:, None] * c_row + np.arange(columns)
+    total = c[places] + left @ right if accumulate else left @ right
+    c[places] = _plain_end(
+        total, ending, bias[bias_at : bias_at + columns], other[places] if ending & ADD_OTHER else None
+    )
 
 
 def _vector_type(context: Any, number: Any) -> ir.VectorType:
@@ -190,12 +225,14 @@ def _emit(
     k: ir.Value,
     n_rows: ir.Value,
     accumulate: ir.Value,
+    end: tuple[ir.Value, ir.Value, ir.Value],
     prefetch: int = 0,
 ) -> None:
     """Emit the loop over k and the stores.
 
     factors: A's start, the offset of each row and, given a step, of its column; B's start and row stride.
-    c: start, row stride. prefetch: how many steps ahead to ask for A's numbers, or 0.
+    c: start, row stride. end: `ending`, where the bias starts, and the other addend's tile.
+    prefetch: how many steps ahead to ask for A's numbers, or 0; then B's too.
     """
     a_start, row_offsets, step_offset, b, b_row = factors
     rows = len(row_offsets)
@@ -235,6 +272,8 @@ def _emit(
     builder.position_at_end(body)
     b_values = [builder.load(place, align=align) for place in vectors_at(b_now)]
     if prefetch:
+        for place in vectors_at(builder.gep(b_now, [number(PREFETCH_B * VECTORS * vector.count)])):
+            _prefetch(builder, place)
         ahead = step_offset(builder.add(step, number(prefetch)))
         for row_start in (row_starts[0], row_starts[-1]):
             _prefetch(builder, builder.gep(row_start, [ahead]))
@@ -264,17 +303,54 @@ def _emit(
             phi.add_incoming(following, end_of_body)
 
     builder.position_at_end(done)
-    for i in range(rows):
-        with builder.if_then(builder.icmp_signed("<", number(i), n_rows)):
-            places = vectors_at(builder.gep(c_start, [builder.mul(number(i), c_row)]))
-            with builder.if_else(cgutils.as_bool_bit(builder, accumulate)) as (then, otherwise):
-                with then:
-                    for place, total in zip(places, sums[i], strict=True):
-                        old = builder.load(place, align=align)
-                        builder.store(builder.fadd(old, total), place, align=align)
-                with otherwise:
-                    for place, total in zip(places, sums[i], strict=True):
-                        builder.store(total, place, align=align)
+    ending, bias_start, other_start = end
+
+    def asked(what: int) -> ir.Value:
+        return builder.icmp_signed("!=", builder.and_(ending, number(what)), number(0))
+
+    def only_if(condition: ir.Value, otherwise: list[ir.Value], make: Callable[[], list[ir.Value]]) -> list[ir.Value]:
+        """The vectors that `make` emits where the condition holds, else these."""
+        before = builder.block
+        with builder.if_then(condition):
+            made = make()
+            making = builder.block
+        either = [builder.phi(vector) for _ in otherwise]
+        for phi, old, new in zip(either, otherwise, made, strict=True):
+            phi.add_incoming(old, before)
+            phi.add_incoming(new, making)
+        return either
+
+    def loads(places: list[ir.Value]) -> list[ir.Value]:
+        return [builder.load(place, align=align) for place in places]
+
+    def plus(totals: list[ir.Value], addends: list[ir.Value]) -> list[ir.Value]:
+        return [builder.fadd(total, addend) for total, addend in zip(totals, addends, strict=True)]
+
+    def store_rows(finished: Callable[[list[ir.Value], ir.Value], list[ir.Value]]) -> None:
+        """Of each row: the sums, and what was there before if that is wanted, finished."""
+        for i, totals in enumerate(sums):
+            with builder.if_then(builder.icmp_signed("<", number(i), n_rows)):
+                at = builder.mul(number(i), c_row)
+                places = vectors_at(builder.gep(c_start, [at]))
+                old = cgutils.as_bool_bit(builder, accumulate)
+                totals = only_if(old, totals, lambda p=places, t=totals: plus(t, loads(p)))
+                for place, result in zip(places, finished(totals, at), strict=True):
+                    builder.store(result, place, align=align)
+
+    with builder.if_else(builder.icmp_signed("==", ending, number(0))) as (then, otherwise):
+        with then:
+            store_rows(lambda totals, at: totals)
+        with otherwise:
+            lowest = builder.select(asked(RECTIFY), zero, ir.Constant(vector, [float("-inf")] * vector.count))
+            biases = only_if(asked(ADD_BIAS), [zero] * VECTORS, lambda: loads(vectors_at(bias_start)))
+
+            def ended(totals: list[ir.Value], at: ir.Value) -> list[ir.Value]:
+                totals = plus(totals, biases)
+                other = vectors_at(builder.gep(other_start, [at]))
+                totals = only_if(asked(ADD_OTHER), totals, lambda: plus(totals, loads(other)))
+                return [builder.select(builder.fcmp_ordered("<", t, lowest), lowest, t) for t in totals]
+
+            store_rows(ended)
 
 
 full_tile = _tile_product(SIMD.rows)
