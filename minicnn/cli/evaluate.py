@@ -96,7 +96,7 @@ def _photographs(
     """The same for a run that was fine-tuned."""
     from ..data import ImageFiles
     from ..models.classifier import Classifier
-    from ..training.finetuning import open_test_images
+    from ..training.image_data import open_test_images
 
     classifier = Classifier(config.model, run.require_weights(config.COMMAND))
     test, name = open_test_images(config, data)

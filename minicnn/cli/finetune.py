@@ -153,7 +153,8 @@ def finetune(
     from .. import __version__
     from ..models.published import is_path
     from ..training import FinetuneConfig
-    from ..training.finetuning import open_images, prepare
+    from ..training.finetuning import prepare
+    from ..training.image_data import open_images
     from ..training.progress import Counting
     from ..training.recipe import claim_threads, resume_run, start_run
 
@@ -201,7 +202,7 @@ def finetune(
             _announce(tuning, run)
             trainer = _trainer(tuning, run, workers, counting)
             begin(trainer, run, config, images, checkpoint_every)
-            train_to_the_end(trainer, run, config.COMMAND, images.classes, tuning.pictures, "val")
+            train_to_the_end(trainer, run, config.COMMAND, images.classes, images.pictures, "val")
     finally:
         counting.close()
     where = quoted(run.path)

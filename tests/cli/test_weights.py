@@ -81,6 +81,26 @@ def test_classify_mistakes(run_here, picture, tmp_path, monkeypatch):
     assert code == 1
     assert "MINICNN_OFFLINE forbids" in err
     assert run_here("classify", picture, "--model", "resnet19")[0] == 2
-    code, _, err = run_here("classify", "missing.png", "--model", "efficientnet_lite0")
+    code, out, err = run_here("classify", "missing.png", picture, "--model", "efficientnet_lite0")
     assert code == 1
-    assert "missing.png" in err
+    assert err == "error: missing.png: there is no such file\n"
+    assert out.startswith("grey.png\n")  # the others are classified all the same
+    for options, message in (
+        (("--weights", "IMAGENET1K_V9"), "ResNet18_Weights has IMAGENET1K_V1"),
+        (("--weights", "none"), "ResNet18_Weights has IMAGENET1K_V1"),
+        (("--model", "resnet20"), "has no published weights"),
+        (("--model", "lenet5"), "takes grey images, not photographs"),
+        (("--model", "r3d_18"), "takes clips of video, not photographs"),
+    ):
+        code, _, err = run_here("classify", picture, *options)
+        assert (code, err.count("\n")) == (1, 1)
+        assert message in err
+    mc.save(models.resnet20().state_dict(), tmp_path / "mine.pth")
+    assert (
+        "mine.pth does not say what it is; name the model" in run_here("classify", picture, "--weights", "mine.pth")[2]
+    )
+    for other in ("resnet18", "vgg11"):
+        code, _, err = run_here("classify", picture, "--weights", "mine.pth", "--model", other)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "mine.pth: tensors: " in err
+    assert run_here("classify", picture, "--weights", "mine.pth", "--model", "resnet20")[1].count("class ") == 5

@@ -14,7 +14,8 @@ from minicnn.data.transforms import ImageClassification
 from minicnn.models.restore import classes_in, restore
 from minicnn.nn import functional as F
 from minicnn.training import FinetuneConfig, FinetuneError, RunFolder, Trainer, finetune
-from minicnn.training.finetuning import augmentation, open_images, open_test_images, prepare
+from minicnn.training.finetuning import prepare
+from minicnn.training.image_data import augmentation, open_images, open_test_images
 
 
 @pytest.fixture(autouse=True)
