@@ -11,6 +11,7 @@ python -m benchmarks.transfer.carried_over --checkpoint FILE   with a file that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def main(arguments: list[str] | None = None) -> common.Results:
     data = common.open_images(options.data_root, options.quick)
     path = options.json or (common.RESULTS / "transfer_carried_over.json" if not options.quick else None)
     settings = {"test": "held out" if options.validate else "test", "test_images": options.test_images}
-    settings |= {"pixels": PIXELS, "lr": LR, "epochs": EPOCHS, "batch": BATCH}
+    settings |= {"pixels": PIXELS}
     settings |= {"torch_images": options.torch_images, "torch_epochs": options.torch_epochs}
     results = common.Results(path, "carried_over", settings)
 
@@ -143,7 +144,7 @@ def main(arguments: list[str] | None = None) -> common.Results:
                 continue
             for per_class in options.sizes:
                 images, how = second.shots(per_class, seed), recipe(method, per_class, options.quick)
-                results.measure((method, per_class, seed), lambda w=work, i=images, h=how: w(i, h), console)  # type: ignore[misc]
+                results.measure((method, per_class, seed), how, partial(work, images, how), console)
     common.finish(results, console)
     return results
 

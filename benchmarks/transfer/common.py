@@ -6,7 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,8 @@ def accuracy(
 class Results:
     """Rows, one a trained network, in a JSON file that is written after each; a second run skips what is there.
 
+    settings : what all rows have in common: which images are tested on, and how large they are.
+
     Raises
     ------
     SystemExit : the file is of a run with other settings.
@@ -162,18 +164,22 @@ class Results:
     def rows(self) -> list[dict[str, Any]]:
         return self.document["rows"]
 
-    def __contains__(self, key: tuple[str, int, int]) -> bool:
-        return any(tuple(row[name] for name in self.KEY) == key for row in self.rows)
+    def row(self, key: tuple[str, int, int], recipe: Recipe) -> dict[str, Any] | None:
+        """What is known of a network, if it was trained by this recipe."""
+        known = (row for row in self.rows if tuple(row[name] for name in self.KEY) == key)
+        return next((row for row in known if row["recipe"] == asdict(recipe)), None)
 
-    def measure(self, key: tuple[str, int, int], work: Callable[[], dict[str, Any]], console: Console) -> None:
+    def measure(
+        self, key: tuple[str, int, int], recipe: Recipe, work: Callable[[], dict[str, Any]], console: Console
+    ) -> None:
         """Do the work and keep what it says, unless it was done before."""
-        if key in self:
+        if self.row(key, recipe):
             return
         mc.manual_seed(key[2])
         wall, cpu = time.perf_counter(), time.process_time()
-        row = dict(zip(self.KEY, key, strict=True)) | work()
+        row = dict(zip(self.KEY, key, strict=True)) | {"recipe": asdict(recipe)} | work()
         row |= {"seconds": round(time.perf_counter() - wall, 1), "cpu_seconds": round(time.process_time() - cpu, 1)}
-        self.rows.append(row)
+        self.rows[:] = [old for old in self.rows if tuple(old[name] for name in self.KEY) != key] + [row]
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps(self.document, indent=1) + "\n")
@@ -188,9 +194,9 @@ class Results:
         return f"{np.mean(found):.1f} ± {np.std(found, ddof=1):.1f}" if len(found) > 1 else f"{found[0]:.1f}"
 
     def lines(self) -> tuple[list[str], list[list[str]]]:
-        """The table's header, and a line a method."""
+        """The table's header, and a line a method, in the order in which they were first measured."""
         sizes = sorted({row["per_class"] for row in self.rows})
-        methods = dict.fromkeys(row["method"] for row in self.rows)
+        methods = dict.fromkeys(row["method"] for row in sorted(self.rows, key=lambda row: row["seed"]))
         lines = [[method, *(self.cells(method, size) for size in sizes)] for method in methods]
         return ["images a class", *map(str, sizes)], lines
 

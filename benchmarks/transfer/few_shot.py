@@ -11,6 +11,7 @@ python -m benchmarks.transfer.few_shot --data-root DIR --seeds 2 --sizes 5 10
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import minicnn as mc
@@ -33,19 +34,19 @@ FROZEN, TUNED, SCRATCH, SMALL = (
 # Epochs by images a class: fewer images need more passes. Rates and these were chosen on held-out images (--validate).
 EPOCHS = {
     TUNED: {5: 12, 10: 8, 20: 6, 50: 4},
-    SCRATCH: {5: 40, 10: 24, 20: 16, 50: 10},
+    SCRATCH: {5: 80, 10: 50, 20: 30, 50: 16},
     SMALL: {5: 100, 10: 80, 20: 60, 50: 40},
 }
-LR = {FROZEN: 3e-3, TUNED: 5e-4, SCRATCH: 2e-3, SMALL: 1e-3}
-BATCH = {FROZEN: 25, TUNED: 10, SCRATCH: 10, SMALL: 25}
+LR = {FROZEN: 3e-3, TUNED: 5e-4, SCRATCH: 3e-3, SMALL: 1e-3}
+BATCH = 25
 
 
 def recipe(method: str, per_class: int, quick: bool) -> Recipe:
     if method == FROZEN:
-        return Recipe(100 if not quick else 10, LR[FROZEN], BATCH[FROZEN], augment=False)
+        return Recipe(100 if not quick else 10, LR[FROZEN], BATCH, augment=False)
     known = EPOCHS[method]
     nearest = min(known, key=lambda size: abs(size - per_class))
-    return Recipe(known[nearest] if not quick else 1, LR[method], BATCH[method])
+    return Recipe(known[nearest] if not quick else 1, LR[method], BATCH)
 
 
 def averages_that_follow(model: nn.Module) -> nn.Module:
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> common.Results:
     data = common.open_images(options.data_root, options.quick)
     path = options.json or (common.RESULTS / "transfer_few_shot.json" if not options.quick else None)
     settings = {"test": "held out" if options.validate else "test", "test_images": options.test_images}
-    settings |= {"pixels": SIZE if not options.quick else 32, "lr": LR, "epochs": EPOCHS, "batch": BATCH}
+    settings |= {"pixels": SIZE if not options.quick else 32}
     results = common.Results(path, "few_shot", settings)
     test = data[settings["test"]].shots(options.test_images // 10, seed=0)
     experiment = Experiment(test, settings["pixels"], options.quick)
@@ -132,7 +133,7 @@ def main(arguments: list[str] | None = None) -> common.Results:
                 continue
             for per_class in options.sizes:
                 images, how = data["train"].shots(per_class, seed), recipe(method, per_class, options.quick)
-                results.measure((method, per_class, seed), lambda w=work, i=images, h=how: w(i, h), console)  # type: ignore[misc]
+                results.measure((method, per_class, seed), how, partial(work, images, how), console)
     common.finish(results, console)
     return results
 

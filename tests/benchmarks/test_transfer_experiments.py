@@ -70,13 +70,14 @@ def test_training_learns_and_counts():
 def test_results_are_kept_and_not_measured_again(tmp_path, capsys):
     path, console = tmp_path / "results.json", common.Console(width=120)
     results = Results(path, "made up", {"pixels": 32})
-    accuracies = iter([0.5, 0.6, 0.9])
+    recipe, accuracies = Recipe(epochs=1, lr=0.1), iter([0.5, 0.6, 0.8])
     for key in (("a", 5, 0), ("a", 5, 1), ("a", 5, 1), ("b", 10, 0)):
-        results.measure(key, lambda: {"accuracy": next(accuracies), "train_accuracy": 1.0}, console)
+        results.measure(key, recipe, lambda: {"accuracy": next(accuracies), "train_accuracy": 1.0}, console)
     again = Results(path, "made up", {"pixels": 32})
-    assert ("a", 5, 1) in again
-    assert ("a", 10, 1) not in again
-    again.measure(("b", 10, 0), lambda: pytest.fail("measured again"), console)
+    assert again.row(("a", 5, 1), recipe)["accuracy"] == 0.6
+    assert again.row(("a", 10, 1), recipe) is None
+    again.measure(("b", 10, 0), recipe, lambda: pytest.fail("measured again"), console)
+    again.measure(("b", 10, 0), Recipe(2, 0.1), lambda: {"accuracy": 0.9, "train_accuracy": 1.0}, console)
     # 50 and 60 % are sqrt(2) * 5 apart from their mean
     assert again.lines() == (["images a class", "5", "10"], [["a", "55.0 ± 7.1", ""], ["b", "", "90.0"]])
     assert again.markdown().splitlines()[2] == "| a | 55.0 ± 7.1 |  |"
