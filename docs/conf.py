@@ -23,7 +23,7 @@ html_title = "minicnn"
 html_theme = "furo"
 html_show_sourcelink = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["images/*", "benchmarks_table.md"]  # the table is included by benchmarks.md
+exclude_patterns = ["images/*", "*_table.md"]  # tables are included by the pages that explain them
 
 myst_heading_anchors = 3
 myst_url_schemes = {"http": None, "https": None, "source": {"url": "{{path}}.html#{{fragment}}"}}

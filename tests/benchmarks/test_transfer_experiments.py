@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import minicnn as mc
-from benchmarks.transfer import carried_over, common, few_shot, torch_resnet18
+from benchmarks.transfer import carried_over, common, few_shot, page, torch_resnet18
 from benchmarks.transfer.common import Images, Recipe, Results
 from minicnn import models, nn
 from minicnn.data import DataLoader, TensorDataset
@@ -86,6 +86,22 @@ def test_results_are_kept_and_not_measured_again(tmp_path, capsys):
     with pytest.raises(SystemExit, match="holds results of other settings"):
         Results(path, "made up", {"pixels": 96})
     assert set(json.loads(path.read_text())) >= {"experiment", "date", "machine", "versions", "settings", "rows"}
+
+
+def test_the_documentation_shows_what_was_measured():
+    few, over = page.read("few_shot"), page.read("carried_over")
+    assert page.PAGE.read_text(encoding="utf-8") == page.page(few, over), "python -m benchmarks.transfer.page writes it"
+    told = over.document["carried_over"]
+    assert told["largest_difference"] <= 1e-5 * told["largest_logit"]  # float32 rounding through eighteen layers
+
+
+def test_cells_with_fewer_seeds_are_told():
+    results = Results(None, "made up", {})
+    row = {"accuracy": 0.5, "recipe": {}}
+    results.rows.extend(row | {"method": "a", "per_class": 5, "seed": seed} for seed in range(3))
+    assert page.unequal(results) == ["(3 seeds.)"]
+    results.rows.append(row | {"method": "b", "per_class": 5, "seed": 0})
+    assert page.unequal(results) == ["(3 seeds; fewer for b at 5: 1.)"]
 
 
 @pytest.mark.slow
