@@ -1,4 +1,4 @@
-"""An epoch of 96 JPEG photographs beside training: how much longer training takes because its images have to be loaded.
+"""An epoch of 64 JPEG photographs beside training: how much longer training takes because its images have to be loaded.
 
 Photographs of 500 x 375 pixels go through what training uses: decoding, a random window resized to 64 x 64, mirroring,
 a tensor, normalising. minicnn's workers are threads, PyTorch's are processes; both ask the same Pillow for the same work,
@@ -118,7 +118,7 @@ def _process(peer: str, folder: str, workers: int, training: int, threads: int) 
 
 
 def cases(setting: Setting) -> Iterator[ProcessCase]:
-    threads, n = setting.threads, 2 * BATCH if setting.quick else 96
+    threads, n = setting.threads, 2 * BATCH if setting.quick else 64
     with tempfile.TemporaryDirectory() as folder:
         run_pinned(["-W", "ignore", "-c", f"from benchmarks.bench_loading import write; write({folder!r}, {n})"], 1)
 

@@ -12,6 +12,7 @@ BENCHES = (
     "memory",
     "start_up",
     "weights",
+    "loading",
     "conv",
     "matmul",
     "fused",

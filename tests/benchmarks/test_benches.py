@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import minicnn as mc
-from benchmarks import bench_conv, bench_matmul, bench_memory, bench_train_step, case, peaks, worker
+from benchmarks import bench_conv, bench_loading, bench_matmul, bench_memory, bench_train_step, case, peaks, worker
 from benchmarks.case import (
     CHANNELS_LAST,
     COMPILED,
@@ -24,7 +24,7 @@ from benchmarks.registry import BENCHES, headline, load
 from benchmarks.worker import Order, select
 
 QUICK = Setting(quick=True)
-PROCESSES = ("memory", "start_up")
+PROCESSES = tuple(name for name in BENCHES if hasattr(load(name), "PROCESSES"))
 HERE = (MINICNN, COMPILED, TORCH, CHANNELS_LAST, "numpy")  # peers that are quick to begin with
 
 
@@ -43,7 +43,7 @@ def test_cases_run(bench):
 @pytest.mark.parametrize("bench", BENCHES)
 def test_full_cases_say_what_the_floor_is(bench):
     assert len(headline(bench)) < 140
-    if bench != "start_up":  # making its cases fills a compile cache
+    if bench not in ("start_up", "weights", "loading"):  # making these cases fills a compile cache, or writes files
         for c in load(bench).cases(Setting()):
             assert c.unit == "MiB" if isinstance(c, ProcessCase) else c.bytes > 0
 
@@ -71,6 +71,15 @@ def test_flops_of_a_convolution_by_hand():
     shape = bench_conv.Shape(n=2, c_in=3, c_out=5, size=4, kernel=3, stride=1, padding=0)
     assert shape.out == (2, 2)
     assert shape.flops == 2 * (2 * 2 * 2) * 5 * 3 * 9
+
+
+@pytest.mark.parametrize("peer", [MINICNN, TORCH])
+def test_photographs_are_loaded_by_all_peers(peer, tmp_path):
+    bench_loading.write(str(tmp_path), 18)
+    make = bench_loading._minicnn_loader if peer == MINICNN else bench_loading._torch_loader
+    shapes = [tuple(images.shape) for images, _ in make(str(tmp_path), 0)]
+    assert shapes == [(16, 3, 64, 64), (2, 3, 64, 64)]
+    assert bench_loading.run(peer, str(tmp_path), 0, 0) > 0
 
 
 def test_products_agree():
