@@ -249,7 +249,7 @@ def _convolve(
     parallel_chunks(run, chunks)
 
 
-def _scratch(block: int, c_v: int, c_m: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+def _scratch(block: int, c_v: int, c_m: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What a thread needs to itself: V and M of a block, a tile at the image's edge, a register tile."""
     v, m = (workspace.empty((POINTS * (block * c + PAD),), dtype) for c in (c_v, c_m))
     return v, m, workspace.empty((POINTS * max(c_v, c_m),), dtype), tile_scratch(dtype)

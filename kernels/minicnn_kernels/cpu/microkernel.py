@@ -12,6 +12,7 @@ and never falls back to a library call where it cannot. ``gemm.py`` cuts whole m
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import llvmlite.binding
@@ -333,7 +334,7 @@ def _emit(
                 at = builder.mul(number(i), c_row)
                 places = vectors_at(builder.gep(c_start, [at]))
                 old = cgutils.as_bool_bit(builder, accumulate)
-                totals = only_if(old, totals, lambda p=places, t=totals: plus(t, loads(p)))
+                totals = only_if(old, totals, partial(lambda there, own: plus(own, loads(there)), places, totals))
                 for place, result in zip(places, finished(totals, at), strict=True):
                     builder.store(result, place, align=align)
 
