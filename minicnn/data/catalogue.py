@@ -97,6 +97,8 @@ def open_dataset(
     if not folder.is_dir():
         close = difflib.get_close_matches(name, DATASET_NAMES, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
+        if name.lower().replace("-", "") in ("cifar10", "cifar100"):
+            hint = ". Its colour photographs are for programs: minicnn.data.CIFAR10 and CIFAR100"
         raise DatasetNotFoundError(f"data: expected {', '.join(DATASET_NAMES)} or a folder, got {name!r}{hint}")
     if has_idx_pair(folder, train=True):
         return _idx_folder(folder)

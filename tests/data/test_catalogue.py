@@ -201,3 +201,9 @@ def test_pixel_statistics_are_exact():
     assert std == pytest.approx((images / 255).std(), rel=1e-14)
     with pytest.raises(DatasetError, match="expected pixels of different values, got 0 of one"):
         pixel_statistics(images[:0])
+
+
+@pytest.mark.parametrize("name", ["cifar10", "CIFAR-100"])
+def test_cifar_is_for_programs(name):
+    with pytest.raises(DatasetNotFoundError, match=rf"got '{name}'. Its colour photographs are for programs"):
+        open_dataset(name)

@@ -79,7 +79,8 @@ class RandomChoice(_Several):
     def __call__(self, image: Any) -> Any:
         ends = np.cumsum(np.ones(len(self.transforms)) if self.p is None else self.p)
         u = sample_generator().uniform((1,), np.float64)[0]
-        return self.transforms[int(np.searchsorted(ends, u * ends[-1], side="right"))](image)
+        which = int(np.searchsorted(ends[:-1], u * ends[-1], side="right"))  # the last gets what rounding leaves over
+        return self.transforms[which](image)
 
     def _options(self) -> list[str]:
         return [] if self.p is None else [f"p={list(self.p)}"]

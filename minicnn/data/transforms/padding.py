@@ -13,6 +13,7 @@ import numpy as np
 from minicnn.autograd import Tensor
 
 from .pil import by_bands, pil_fill, require_image
+from .random_transform import on_tensor
 from .warp import fill_values
 
 Sides = tuple[int, int, int, int]  # left, top, right, bottom: Pillow's order
@@ -83,13 +84,7 @@ class Pad:
         if not isinstance(image, Tensor):
             require_image(image, "Pad", "or a tensor: put ToTensor() before it")
             return pad_pil(image, self._sides, self._fill, self.padding_mode)
-        shape = image.shape
-        if len(shape) < 2:
-            raise ValueError(f"Pad: expected a tensor (..., h, w), got shape {tuple(shape)}")
-        # (..., c, h, w) -> (n, c, h, w) and back
-        images = image._array.reshape(-1, *(shape[-3:] if len(shape) > 2 else (1, *shape)))
-        padded = pad_arrays(images, self._sides, self._fill, self.padding_mode)
-        return Tensor(padded.reshape(*shape[:-2], *padded.shape[-2:]))
+        return on_tensor(image, "Pad", lambda images: pad_arrays(images, self._sides, self._fill, self.padding_mode))
 
     def __repr__(self) -> str:
         return f"Pad(padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode})"

@@ -6,7 +6,7 @@ parameters of one image, `_apply` transforms n images by n parameters. Read next
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,13 @@ class RandomTransform:
     def with_parameters(self, image: Any, parameters: np.ndarray | None) -> Any:
         """The image changed as ``parameters``, what `_draw` returns, say; None draws them."""
         if isinstance(image, Tensor):
-            array = image._array
-            if array.ndim < 2:
-                raise ValueError(f"{type(self).__name__}: expected a tensor (..., h, w), got shape {array.shape}")
-            # (..., c, h, w) -> (n, c, h, w): one draw for all of them, as in torchvision
-            images = array.reshape(-1, *(array.shape[-3:] if array.ndim > 2 else (1, *array.shape)))
-            if parameters is None:
-                parameters = self._draw(sample_generator(), *array.shape[-2:])
-            result = self._apply(images, np.repeat(parameters[None], len(images), axis=0))
-            return Tensor(result.reshape(*array.shape[:-2], *result.shape[-2:]))
+
+            def change(images: np.ndarray) -> np.ndarray:
+                # one draw for all of them, as in torchvision
+                numbers = self._draw(sample_generator(), *images.shape[-2:]) if parameters is None else parameters
+                return self._apply(images, np.repeat(numbers[None], len(images), axis=0))
+
+            return on_tensor(image, type(self).__name__, change)
         size = getattr(image, "size", None)
         if not isinstance(size, tuple):
             raise TypeError(
@@ -60,6 +58,16 @@ class RandomTransform:
 
     def _apply_pil(self, image: Any, parameters: np.ndarray) -> Any:
         raise NotImplementedError
+
+
+def on_tensor(image: Tensor, who: str, change: Callable[[np.ndarray], np.ndarray]) -> Tensor:
+    """``change`` of images (n, c, h, w), applied to a tensor (..., h, w), which may come out in another size."""
+    shape = tuple(image.shape)
+    if len(shape) < 2:
+        raise ValueError(f"{who}: expected a tensor (..., h, w), got shape {shape}")
+    # (..., c, h, w) -> (n, c, h, w) and back
+    result = change(image._array.reshape(-1, *(shape[-3:] if len(shape) > 2 else (1, *shape))))
+    return Tensor(result.reshape(*shape[:-2], *result.shape[-2:]))
 
 
 def check_probability(p: float) -> float:

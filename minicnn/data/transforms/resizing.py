@@ -14,7 +14,7 @@ from minicnn.autograd import Tensor
 from minicnn.ops.resampling import interpolate
 
 from .pil import require_image
-from .random_transform import pair
+from .random_transform import on_tensor, pair
 from .warp import InterpolationMode
 
 TENSOR_MODES = (
@@ -109,14 +109,12 @@ class Resize:
             require_image(image, "Resize", "or a tensor: put ToTensor() before it")
             width, height = self.target(*image.size)
             return resize_pil(image, (height, width), self.interpolation)
-        shape = image.shape
-        if len(shape) < 2:
-            raise ValueError(f"Resize: expected a tensor (..., h, w), got shape {tuple(shape)}")
-        width, height = self.target(shape[-1], shape[-2])
-        # (..., c, h, w) -> (n, c, h, w) and back
-        images = image._array.reshape(-1, *(shape[-3:] if len(shape) > 2 else (1, *shape)))
-        resized = resize_arrays(images, (height, width), self.interpolation, self.antialias)
-        return Tensor(resized.reshape(*shape[:-2], height, width))
+
+        def resize(images: np.ndarray) -> np.ndarray:
+            width, height = self.target(images.shape[3], images.shape[2])
+            return resize_arrays(images, (height, width), self.interpolation, self.antialias)
+
+        return on_tensor(image, "Resize", resize)
 
     def __repr__(self) -> str:
         size = self.size if self.exact else self.size[0]
