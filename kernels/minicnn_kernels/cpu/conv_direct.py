@@ -24,7 +24,7 @@ Read next: ``_indirect_product`` in ``microkernel.py``.
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -40,10 +40,10 @@ from .conv_shared import (
     ending,
     images_at_a_time,
     opposite_padding,
-    output_shape,
     pack_filters,
     watched,
     window_of,
+    with_filters,
 )
 from .gemm import ROWS, pack_rows, store_edge, tile_scratch
 from .jit import ONE, ZERO, jit
@@ -69,30 +69,10 @@ def forward(
 ) -> np.ndarray:
     """See ``conv.conv_forward``; and ``conv_shared.Watch``."""
     arguments = weight.shape, stride, padding, dilation, groups
-    return forward_prepared(x, prepare(weight, groups), bias, *arguments, watch=watch)
+    return with_filters(partial(convolve, watch=watch), x, prepare(weight, groups), bias, *arguments)
 
 
 prepare = conv_im2col.prepare  # the matrix of filters is the same
-
-
-def forward_prepared(
-    x: np.ndarray,
-    filters: np.ndarray,
-    bias: np.ndarray | None,
-    weight_shape: tuple[int, ...],
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    groups: int,
-    other: np.ndarray | None = None,
-    rectify: bool = False,
-    watch: Watch | None = None,
-) -> np.ndarray:
-    """See ``prepared.prepare_conv``; and ``conv_shared.Watch``."""
-    window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
-    out = empty_channels_last(output_shape(x.shape[0], weight_shape[0], window, len(stride)), x.dtype)
-    _convolve(to_channels_last(x), filters, window, groups, out, ending(out, bias, other, rectify), watch)
-    return to_logical(out)
 
 
 def backward_input(
@@ -116,7 +96,7 @@ def backward_input(
         filters = pack_filters(weight, groups, (taps, c_out // groups, c_per_group), (-1, c_per_group * taps, taps))
         grad_x = empty_channels_last(input_shape, grad_out.dtype)
         window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
-        _convolve(to_channels_last(grad_out), filters, window, groups, grad_x, ending(grad_x))
+        convolve(to_channels_last(grad_out), filters, window, groups, grad_x, ending(grad_x))
         return to_logical(grad_x)
     return conv_im2col.backward_input(grad_out, weight, input_shape, stride, padding, dilation, groups)
 
@@ -219,7 +199,7 @@ class _WeightSums:
         return np.ascontiguousarray(summed).reshape(self.weight_shape)
 
 
-def _convolve(
+def convolve(
     x: np.ndarray,
     filters: np.ndarray,
     window: Window,

@@ -28,9 +28,9 @@ from .conv_shared import (
     Window,
     ending,
     opposite_padding,
-    output_shape,
     pack_filters,
     window_of,
+    with_filters,
 )
 from .gemm import GROUP, ONE_PRODUCT, ROWS, empty_panels, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
@@ -54,35 +54,16 @@ def forward(
 ) -> np.ndarray:
     """See ``conv.conv_forward``."""
     arguments = weight.shape, stride, padding, dilation, groups
-    return forward_prepared(x, prepare(weight, groups), bias, *arguments)
+    return with_filters(convolve, x, prepare(weight, groups), bias, *arguments)
 
 
 def prepare(weight: np.ndarray, groups: int, d_out: int = 1) -> np.ndarray:
-    """weight (c_out, c_in/groups, *kernel) -> the filters as ``forward_prepared`` takes them; how deep the output is, is the
+    """weight (c_out, c_in/groups, *kernel) -> the filters as ``convolve`` takes them; how deep the output is, is the
     same to it."""
     c_out, c_per_group, *kernel = weight.shape
     taps = math.prod(kernel)
     # filters[t, i, o] = weight[o, i, t]
     return pack_filters(weight, groups, (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps))
-
-
-def forward_prepared(
-    x: np.ndarray,
-    filters: np.ndarray,
-    bias: np.ndarray | None,
-    weight_shape: tuple[int, ...],
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    groups: int,
-    other: np.ndarray | None = None,
-    rectify: bool = False,
-) -> np.ndarray:
-    """See ``prepared.prepare_conv``."""
-    window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
-    out = empty_channels_last(output_shape(x.shape[0], weight_shape[0], window, len(stride)), x.dtype)
-    _convolve(to_channels_last(x), filters, window, groups, out, ending(out, bias, other, rectify))
-    return to_logical(out)
 
 
 def backward_input(
@@ -104,7 +85,7 @@ def backward_input(
         opposite = opposite_padding(tuple(kernel), padding, dilation)
         window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
         grad_x = empty_channels_last(input_shape, grad.dtype)
-        _convolve(grad, filters, window, groups, grad_x, ending(grad_x))
+        convolve(grad, filters, window, groups, grad_x, ending(grad_x))
         return to_logical(grad_x)
     # The patches' gradients as one product: filters[o, (t, i)] = weight[o, i, t]
     k = taps * c_per_group
@@ -158,7 +139,7 @@ def backward_weight(
     return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, *kernel)
 
 
-def _convolve(x: np.ndarray, filters: np.ndarray, window: Window, groups: int, out: np.ndarray, end: Ending) -> None:
+def convolve(x: np.ndarray, filters: np.ndarray, window: Window, groups: int, out: np.ndarray, end: Ending) -> None:
     """x (n, *spatial, c), filters packed a group -> out (n, *spatial, c_out).
 
     Threads share out the pixels; where these are few and the filters many, the columns of the output, so that each thread

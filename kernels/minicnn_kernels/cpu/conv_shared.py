@@ -14,7 +14,7 @@ from ..geometry import conv_output_size
 from ..threads import parallel_chunks, parallel_for, split
 from .gemm import n_panels
 from .jit import jit
-from .layout import contiguous, to_channels_last
+from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
 
 Sizes = tuple[int, ...]  # one number for each spatial axis
@@ -83,6 +83,26 @@ def ending(
 def output_shape(n: int, c_out: int, window: Window, axes: int) -> tuple[int, ...]:
     """(n, c_out, *spatial) of what a convolution over so many axes results in."""
     return (n, c_out, *window[7 - axes : 7])
+
+
+def with_filters(
+    convolve: Callable[..., None],
+    x: np.ndarray,
+    filters: np.ndarray,
+    bias: np.ndarray | None,
+    weight_shape: tuple[int, ...],
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+    other: np.ndarray | None = None,
+    rectify: bool = False,
+) -> np.ndarray:
+    """A convolution by what an algorithm's ``prepare`` made, with its ``convolve``; then plus other, and rectified."""
+    window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
+    out = empty_channels_last(output_shape(x.shape[0], weight_shape[0], window, len(stride)), x.dtype)
+    convolve(to_channels_last(x), filters, window, groups, out, ending(out, bias, other, rectify))
+    return to_logical(out)
 
 
 def opposite_padding(kernel_size: Sizes, padding: Sizes, dilation: Sizes) -> Sizes:

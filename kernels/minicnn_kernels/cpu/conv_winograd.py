@@ -49,13 +49,13 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from .conv_choice import round_up
-from .conv_shared import GRAIN_FLOPS, Ending, Sizes, Window, ending, opposite_padding, output_shape, window_of
+from .conv_shared import GRAIN_FLOPS, Ending, Sizes, Window, ending, opposite_padding, window_of, with_filters
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
 from .matmul import pack_panels
 from .memory import clear, copy
-from .microkernel import ADD_OTHER, RECTIFY, tile_columns
+from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
 from .simd import lanes
 from .winograd_tiles import G, grad_tile, input_tile, output_tile
 
@@ -81,11 +81,11 @@ def forward(
     """See ``conv.conv_forward``; stride, dilation and groups are 1, and filters 3x3, or kd x 3 x 3."""
     arguments = weight.shape, stride, padding, dilation, groups
     d_out = window_of(x.shape, weight.shape[2:], stride, padding, dilation)[4]
-    return forward_prepared(x, prepare(weight, groups, d_out), bias, *arguments)
+    return with_filters(convolve, x, prepare(weight, groups, d_out), bias, *arguments)
 
 
 def prepare(weight: np.ndarray, groups: int, d_out: int = 1) -> np.ndarray:
-    """weight (c_out, c_in, *kernel) -> U, as ``forward_prepared`` takes it for outputs of this depth."""
+    """weight (c_out, c_in, *kernel) -> U, as ``convolve`` takes it for outputs of this depth."""
     c_out, c_in, *kernel = weight.shape
     if len(kernel) == 2:  # row (i, t), column o: weight[o, i, t]
         taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)
@@ -93,25 +93,6 @@ def prepare(weight: np.ndarray, groups: int, d_out: int = 1) -> np.ndarray:
         stack = contiguous(weight).reshape(c_out, c_in, kernel[0], 9)
         taps = _packed_stack(stack.transpose(0, 2, 1, 3), d_out)
     return _map_filters(taps, MAP_FILTER)
-
-
-def forward_prepared(
-    x: np.ndarray,
-    filters: np.ndarray,
-    bias: np.ndarray | None,
-    weight_shape: tuple[int, ...],
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    groups: int,
-    other: np.ndarray | None = None,
-    rectify: bool = False,
-) -> np.ndarray:
-    """See ``prepared.prepare_conv``."""
-    window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
-    out = empty_channels_last(output_shape(x.shape[0], weight_shape[0], window, len(stride)), x.dtype)
-    _convolve(to_channels_last(x), filters, bias, window, out, ending(out, None, other, rectify))
-    return to_logical(out)
 
 
 def backward_input(
@@ -135,7 +116,7 @@ def backward_input(
     filters = _map_filters(taps, MAP_FILTER[:, ::-1])
     opposite = opposite_padding(tuple(kernel), padding, dilation)
     window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
-    _convolve(to_channels_last(grad_out), filters, None, window, grad_x, ending(grad_x))
+    convolve(to_channels_last(grad_out), filters, window, groups, grad_x, ending(grad_x))
     return to_logical(grad_x)
 
 
@@ -220,10 +201,8 @@ def _stacks(n: int, window: Window, c_out: int, wanted: int, dtype: np.dtype) ->
     return n * -(-d_out // run) * -(-h_out // 4) * -(-w_out // 4), run + kd - 1, abreast
 
 
-def _convolve(
-    x: np.ndarray, filters: np.ndarray, bias: np.ndarray | None, window: Window, out: np.ndarray, end: Ending
-) -> None:
-    """x (n, *spatial, c_in), mapped filters -> out (n, *spatial, c_out); the bias is not part of the ending here."""
+def convolve(x: np.ndarray, filters: np.ndarray, window: Window, groups: int, out: np.ndarray, end: Ending) -> None:
+    """x (n, *spatial, c_in), mapped filters -> out (n, *spatial, c_out). The bias is added to a point, not at the end."""
     n, c_in, c_out = out.shape[0], x.shape[-1], out.shape[-1]
     dtype, wide, columns = out.dtype, lanes(out.dtype), tile_columns(out.dtype)
     c_v, c_m = round_up(c_in, wide), round_up(c_out, columns)
@@ -234,7 +213,7 @@ def _convolve(
     stacks, tiles, abreast = _stacks(n, window, c_out, wanted, dtype)
     rows, unit = c_in if kd == 1 else (kd + abreast - 1) * c_v, max(1, ROWS // tiles)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
-    bias_or_none = np.empty(0, dtype) if bias is None else np.ascontiguousarray(bias)
+    bias_or_none = end[1] if end[0] & ADD_BIAS else np.empty(0, dtype)
 
     units = split(-(-stacks // unit), grain=max(1, GRAIN_FLOPS // (2 * POINTS * unit * tiles * rows * c_out)))
     chunks = [(start * unit, min(stop * unit, stacks)) for start, stop in units]

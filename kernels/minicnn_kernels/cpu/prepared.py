@@ -14,7 +14,7 @@ from ..geometry import conv_output_size
 from . import conv_depthwise
 from .activation import rectified
 from .conv import algorithm_of, seen_taps
-from .conv_shared import Sizes
+from .conv_shared import Sizes, with_filters
 
 
 def prepare_conv(
@@ -48,6 +48,6 @@ def prepare_conv(
     filters = module.prepare(weight, groups, *depth)
 
     def run(x: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
-        return module.forward_prepared(x, filters, bias, shape, *window, other, rectify)
+        return with_filters(module.convolve, x, filters, bias, shape, *window, other, rectify)
 
     return run
