@@ -83,6 +83,11 @@ def parallel_chunks(fn: Callable[..., Any], chunks: Sequence[Chunk], *args: Any)
     _run(fn, [(index, *chunk) for index, chunk in enumerate(chunks)], args)
 
 
+def run_chunks(fn: Callable[..., Any], chunks: Sequence[Chunk], args: tuple[Any, ...]) -> None:
+    """Call ``fn(start, stop, *args)`` for each of `chunks`: ``parallel_for`` with a split that was made before."""
+    _run(fn, chunks, args)
+
+
 def _run(fn: Callable[..., Any], chunks: Sequence[tuple[int, ...]], args: tuple[Any, ...]) -> None:
     if len(chunks) < 2 or not _pool.busy.acquire(blocking=False):
         for chunk in chunks:

@@ -16,7 +16,8 @@ that are replaced in the class, NumPy arrays above 4 KB that are changed in plac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from operator import is_
+from itertools import chain
+from operator import attrgetter, is_
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
@@ -79,57 +80,66 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._known: tuple[ModelState, list[Callable[[], bool]]] | None = None
+        self._known: tuple[ModelState, Callable[[], bool]] | None = None
 
     def state(self, model: Module) -> ModelState:
         """The state now. Raises :class:`Unguarded`."""
         known = self._known  # once: another thread may be putting another in its place
-        if known is not None and all(same() for same in known[1]):
+        if known is not None and known[1]():
             return known[0]
-        looks = _quick_looks(model)  # before the state: what another thread changes meanwhile will be seen next time
+        look = _quick_look(model)  # before the state: what another thread changes meanwhile will be seen next time
         state = model_state(model)
-        self._known = None if looks is None else (state, looks)
+        self._known = None if look is None else (state, look)
         return state
 
 
-def _quick_looks(model: Module) -> list[Callable[[], bool]] | None:
-    """For each module a function that says whether it is as it is now; None where that cannot be told by identity."""
-    looks = []
-    for module in model.modules():
+def _quick_look(model: Module) -> Callable[[], bool] | None:
+    """A function that says whether the model is as it is now; None where that cannot be told by identity.
+
+    A model of two hundred modules has some thousands of attributes, so they are compared in a few long rows, without a step
+    of Python for each.
+    """
+    modules = [*model.modules()]
+    rows: list[dict] = []  # attributes and registries
+    for module in modules:
         attributes = module.__dict__
-        registries: list[dict] = []
+        rows.append(attributes)
         for name, value in attributes.items():
             kind = type(value)
             if name in _HOOKS or name in _REGISTRIES:
-                registries += [value] if name in ("_parameters", "_buffers", "_modules", *_HOOKS) else []
+                rows += [value] if name in ("_parameters", "_buffers", "_modules", *_HOOKS) else []
             elif kind not in _PLAIN and not isinstance(value, _NEVER_CHANGED):
                 if kind is not tuple or not _PLAIN.issuperset(map(type, value)):
                     return None
-        looks.append(_quick_look(module, attributes, registries))
-    return looks
-
-
-def _quick_look(module: Module, attributes: dict[str, Any], registries: list[dict]) -> Callable[[], bool]:
-    kind, forward = type(module), type(module).forward
-    full = [(d, (*d,), (*d.values(),)) for d in (attributes, *registries) if d]
-    empty = [d for d in registries if not d]
-    tensors = [t for name in ("_parameters", "_buffers") for t in attributes[name].values() if t is not None]
-    arrays = [(t, a := t._array, a.shape, a.strides, a.dtype, t._leaf_requires_grad) for t in tensors]
+    full, empty = [row for row in rows if row], [row for row in rows if not row]
+    names, values = [*chain.from_iterable(full)], [v for row in full for v in row.values()]
+    kinds = [*map(type, modules)]
+    forwards = {kind: kind.forward for kind in kinds}
+    tensors = [t for module in modules for row in (module._parameters, module._buffers) for t in row.values()]
+    tensors = [t for t in tensors if t is not None]
+    arrays, grads = [t._array for t in tensors], [t._leaf_requires_grad for t in tensors]
+    layouts = [*map(_LAYOUT, arrays)]
 
     def same() -> bool:
-        if type(module) is not kind or kind.forward is not forward or any(empty):
-            return False
-        for d, names, values in full:
-            if (*d,) != names or not all(map(is_, d.values(), values)):
-                return False
-        for t, a, shape, strides, dtype, grad in arrays:
-            if t._array is not a or a.shape != shape or a.strides != strides or a.dtype is not dtype:
-                return False
-            if t._leaf_requires_grad is not grad:
-                return False
-        return True
+        return (
+            not any(empty)
+            and [*map(type, modules)] == kinds
+            and all(kind.forward is forward for kind, forward in forwards.items())
+            and [*chain.from_iterable(full)] == names
+            and all(map(is_, chain.from_iterable(map(dict.values, full)), values))
+            and all(map(is_, map(_ARRAY, tensors), arrays))
+            and all(map(is_, map(_GRAD, tensors), grads))
+            and [*map(_LAYOUT, arrays)] == layouts
+        )
 
     return same
+
+
+_ARRAY, _GRAD, _LAYOUT = (
+    attrgetter("_array"),
+    attrgetter("_leaf_requires_grad"),
+    attrgetter("shape", "strides", "dtype"),
+)
 
 
 def guard_of(model: Module, args: tuple, kwargs: dict[str, Any], watch: Watch) -> Guard:

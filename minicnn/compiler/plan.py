@@ -14,6 +14,8 @@ import numpy as np
 
 from ..autograd import Tensor, is_grad_enabled, set_grad_enabled, tracing
 from .direct import Direct, Step
+from .epilogues import with_epilogues
+from .fixed import Fixed
 from .patterns import fuse
 from .show import Memory, place_of, rows, text
 from .trace import Call, Program, Trace, Value, Write
@@ -53,13 +55,17 @@ class Plan:
         program = program.copy()
         results = set(_values_in(output))
         inference = not any(c.recording for c in program.calls if isinstance(c, Call))
-        self.calls = fuse(program, results, inference)
         self._program, self.shapes, self.dtypes = program, program.shapes, program.dtypes
-        sources = {id(t): t for c in self.calls if isinstance(c, Call) for t in c.folded}
+        self._fixed = self._on_fixed_memory(results) if inference else None
+        if self._fixed is None:
+            self.calls = fuse(program, results, inference)
+        sources = {id(t): t for c in self.calls if isinstance(c, Call) for t in (c.folded or _packed(c))}
         self._sources = [_Source(t) for t in sources.values()]
         self.folded = bool(self._sources)
         self._steps = self._prepared(results)
         self.memory = Memory()  # of the first run
+        if self._fixed is not None:
+            self.memory.places = self._fixed.addresses()
         self._direct: Direct | None = None
         self._looked = False  # whether it can be run directly
 
@@ -76,13 +82,13 @@ class Plan:
         """Run the operations on new inputs; the result has the structure of the model's."""
         mode = is_grad_enabled()
         places: list[int | None] | None = None if self.memory.places else []
-        if places is None and tracing.state.tracer is None:
+        if tracing.state.tracer is None:
+            found = None if self._fixed is None else self._fixed.run(inputs)
+            if found is not None:
+                return _rebuild(self.output, found)
             if not self._looked:
-                results = _values_in(self.output)
-                if Direct.possible(self.calls, results, mode):
-                    self._direct = Direct(self._steps, self._program, results, inputs, mode)
-                self._looked = True
-            if self._direct is not None:
+                self._look(inputs, mode)
+            if self._direct is not None and places is None:
                 return _rebuild(self.output, self._direct.run(inputs))
         values: list[Any] = [*inputs, *[None] * (len(self.shapes) - len(inputs))]
         for step in self._steps:
@@ -112,6 +118,25 @@ class Plan:
             self.memory.places = places  # at once, and only of a whole run: other threads may run too
         return _rebuild(self.output, values)
 
+    def _on_fixed_memory(self, results: set[int]) -> Fixed | None:
+        """For inference: the calls with their epilogues, all ready to run; or None, where that cannot be."""
+        calls = with_epilogues(self._program, results)
+        if not calls or not any(isinstance(c, Call) and hasattr(c.op, "launches") for c in calls):
+            return None
+        order = _values_in(self.output)
+        if not Direct.possible(calls, order, mode=False):
+            return None
+        n_inputs = min(c.outputs[0] for c in self._program.calls if isinstance(c, Call))  # inputs are numbered first
+        self.calls = calls
+        fixed = Fixed(self._prepared(results), self._program, order, n_inputs)
+        return fixed if n_inputs and fixed.is_ready() else None
+
+    def _look(self, inputs: list[Tensor], mode: bool) -> None:
+        results = _values_in(self.output)
+        if Direct.possible(self.calls, results, mode):
+            self._direct = Direct(self._steps, self._program, results, inputs, mode)
+        self._looked = True
+
     def _prepared(self, results: set[int]) -> list[Step | Write]:
         last: dict[int, int] = {}  # value -> the call after which nothing looks at it
         for i, call in enumerate(self.calls):
@@ -134,6 +159,11 @@ class Plan:
 
     def __str__(self) -> str:
         return text(self)
+
+
+def _packed(call: Call) -> list[Tensor]:
+    """Tensors of the model whose numbers are kept in another form (``fixed.py``)."""
+    return [a for a in call.args if isinstance(a, Tensor)] if hasattr(call.op, "launches") else []
 
 
 def describe(output: Any, trace: Trace) -> Any:

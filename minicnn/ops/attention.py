@@ -24,6 +24,13 @@ from .softmax import softmax
 
 
 class Attention(Op):
+    memory_axes = (
+        0,
+        2,
+        1,
+        3,
+    )  # of a plan's memory for the result: the heads' results side by side, as the next layer reads them
+
     # q (batch, heads, queries, width), k (batch, heads, keys, width), v (batch, heads, keys, value_width), mask None or
     # 4-dimensional -> (batch, heads, queries, value_width)
     @staticmethod
@@ -33,6 +40,10 @@ class Attention(Op):
         if any(ctx.needs_input_grad):
             ctx.save(q, k, v, mask, out, log_sum)
         return out
+
+    @staticmethod
+    def launches(out, kept, q, k, v, mask, *, scale, causal):
+        return backend_of(q).attention_launches(q, k, v, mask, scale, causal, out)
 
     @staticmethod
     def backward(ctx, grad_out):

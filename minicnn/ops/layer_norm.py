@@ -34,6 +34,14 @@ class LayerNorm(Op):
         return out.reshape(x.shape)  # (rows, features) -> x.shape
 
     @staticmethod
+    def launches(out, kept, x, weight, bias, *, shape, eps, centred):
+        features = math.prod(shape)
+        flat = [None if p is None else p.reshape(features) for p in (weight, bias)]  # (*normalized) -> (features,)
+        rows = (x.reshape(-1, features), *flat, eps, centred, out.reshape(-1, features))
+        same = np.may_share_memory(rows[0], x) and np.may_share_memory(rows[-1], out)  # views, no copies
+        return backend_of(x).layer_norm_launches(*rows) if same else None
+
+    @staticmethod
     def backward(ctx, grad_out):
         x, weight, mean, inv_std = ctx.saved
         features = math.prod(ctx.shape)

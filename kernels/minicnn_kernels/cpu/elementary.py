@@ -49,7 +49,11 @@ class Constants(NamedTuple):
     zero: Any
     half: Any
     one: Any
+    three: Any
     four: Any
+    six: Any
+    sixth: Any
+    thirteen: Any
     far: Any  # Phi(-far) = 0
     taylor: tuple
     tail_even: tuple  # P(t) = even(t^2) + t odd(t^2)
@@ -57,7 +61,7 @@ class Constants(NamedTuple):
 
 
 def _constants(number: type, lowest: float, highest: float, terms: int, tail: tuple[float, ...]) -> Constants:
-    single = lowest, highest, 1 / math.log(2), LN2_HIGH, LN2_LOW, 0, 0.5, 1, 4, 40
+    single = lowest, highest, 1 / math.log(2), LN2_HIGH, LN2_LOW, 0, 0.5, 1, 3, 4, 6, 1 / 6, 13, 40
     taylor = [1 / math.factorial(i) for i in range(terms)]
     polynomials = [tuple(map(number, p[::-1])) for p in (taylor, tail[::2], tail[1::2])]
     return Constants(*map(number, single), *polynomials)

@@ -21,6 +21,7 @@ import numpy as np
 from numba.core.caching import FunctionCache
 
 from ..compile_cache import compile_cache_dir
+from ..launch import Launch, over
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,6 +38,14 @@ def jit(function: Function) -> Function:
     if not DISABLED:
         dispatcher._cache = _cache_in_our_folder(function)
     return dispatcher
+
+
+def launch(function: Callable[..., Any], n_items: int, *args: Any, grain: int = 1) -> Launch:
+    """What ``parallel_for`` would do, for later (``../launch.py``). The machine code for these arguments' types is looked up
+    here, once: to tell the types of a dozen arguments takes longer than the call."""
+    if not DISABLED:
+        function = function.compile(tuple(map(numba.typeof, (0, 0, *args))))  # type: ignore[attr-defined]
+    return over(function, n_items, *args, grain=grain)
 
 
 def jit_inline(function: Function) -> Function:

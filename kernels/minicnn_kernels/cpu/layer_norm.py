@@ -7,9 +7,11 @@ float64; those over rows (the gradients of weight and bias) have one row of accu
 import numpy as np
 
 from .. import workspace
+from ..launch import Launch
 from ..threads import parallel_chunks, parallel_for, split
-from .jit import jit
+from .jit import ZERO, jit, launch
 from .layout import contiguous
+from .simd import VECTOR_BYTES, load, number, store, widen
 
 GRAIN = 1 << 15  # numbers below which another thread does not pay
 
@@ -26,6 +28,20 @@ def layer_norm_forward(
     arrays = contiguous(x), scale, shift, float(eps), bool(centred), out, mean, inv_std
     parallel_for(_forward, rows, *arrays, grain=_grain(features))
     return out, mean, inv_std
+
+
+def layer_norm_launches(
+    x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, eps: float, centred: bool, out: np.ndarray
+) -> list[Launch] | None:
+    """See the reference. x and out are row-major."""
+    rows, features = x.shape
+    if not (x.flags.carray and out.flags.carray and x.size):
+        return None
+    scale = np.ones(features, x.dtype) if weight is None else contiguous(weight)
+    shift = np.zeros(features, x.dtype) if bias is None else contiguous(bias)
+    moments = np.empty((2, rows), x.dtype)
+    arrays = x, scale, shift, float(eps), bool(centred), out, *moments
+    return [launch(_forward, rows, *arrays, grain=_grain(features))]
 
 
 def layer_norm_backward(
@@ -54,24 +70,44 @@ def _grain(features: int) -> int:
 
 @jit
 def _forward(start, stop, x, weight, bias, eps, centred, out, mean, inv_std):
-    m = x.shape[1]
+    m, lanes = x.shape[1], VECTOR_BYTES // x.itemsize
+    whole = m // lanes * lanes
+    parts = np.zeros(lanes, np.float64)
     for i in range(start, stop):
-        row, result = x[i], out[i]
         centre = 0.0
         if centred:
-            for j in range(m):
-                centre += np.float64(row[j])
-            centre /= m
-        square = 0.0
-        for j in range(m):
-            d = np.float64(row[j]) - centre
-            square += d * d
+            centre = _sum_of_squares(x, i * m, m, x.dtype.type(0), False, parts) / m
         mean[i] = centre
-        inv_std[i] = 1 / np.sqrt(square / m + eps)
         # In the array's type from here on; what rounding the mean moves is a unit in the last place of x.
+        square = _sum_of_squares(x, i * m, m, mean[i], True, parts)
+        inv_std[i] = 1 / np.sqrt(square / m + eps)
         middle, slope = mean[i], inv_std[i]
-        for j in range(m):
-            result[j] = (row[j] - middle) * slope * weight[j] + bias[j]
+        for j in range(0, whole, lanes):
+            y = load(x, i * m + j)
+            y = (y - number(middle, y)) * number(slope, y)
+            store(out, i * m + j, y * load(weight, j) + load(bias, j))
+        for j in range(whole, m):
+            out[i, j] = (x[i, j] - middle) * slope * weight[j] + bias[j]
+
+
+@jit
+def _sum_of_squares(x, at, m, centre, squared, parts):
+    """The sum of m numbers, or of the squares of their distances from the centre, in float64."""
+    lanes = VECTOR_BYTES // x.itemsize
+    row, total, whole = x.reshape(-1)[at : at + m], 0.0, m // lanes * lanes
+    if whole > 0:
+        middle = number(centre, load(x, at))
+        sum_0 = widen(middle - middle)
+        for j in range(0, whole, lanes):
+            d = load(x, at + j) - middle
+            sum_0 = sum_0 + (widen(d) * widen(d) if squared else widen(d))
+        store(parts, ZERO, sum_0)
+        for j in range(lanes):
+            total += parts[j]
+    for j in range(whole, m):
+        d = np.float64(row[j]) - np.float64(centre)
+        total += d * d if squared else d
+    return total
 
 
 @jit

@@ -39,6 +39,16 @@ def to_channels_last(x: np.ndarray) -> np.ndarray:
     return contiguous(view)
 
 
+def copy_into(x: np.ndarray, out: np.ndarray) -> None:
+    """See the reference; images from row-major to channels-last by whole squares."""
+    last = out.transpose(0, *range(2, out.ndim), 1) if out.ndim > 2 else out
+    if out.ndim > 2 and x.size and x.dtype == out.dtype and x.flags.carray and last.flags.carray:
+        n, c = x.shape[:2]
+        transpose_into(x.reshape(n, c, -1), last.reshape(n, -1, c))  # (n, c, pixels) -> (n, pixels, c)
+    else:
+        np.copyto(out, x)
+
+
 def row_major(x: np.ndarray) -> np.ndarray:
     """x of any shape and memory order -> a copy, row-major."""
     if x.ndim > 2 and x.size and x.dtype.kind == "f":

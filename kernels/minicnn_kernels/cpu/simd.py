@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
@@ -163,6 +163,94 @@ def _where(typingctx, mask, yes, no):
     return signature(yes, mask, yes, no), generate
 
 
+def _partial(builder: ir.IRBuilder, count: ir.Value, vector: ir.VectorType) -> ir.Value:
+    """A mask of the first `count` lanes."""
+    integers = ir.VectorType(count.type, vector.count)
+    lane = ir.Constant(integers, [*range(vector.count)])
+    return builder.icmp_signed("<", lane, _spread(builder, count, vector.count))
+
+
+def _masked(builder: ir.IRBuilder, name: str, place: ir.Value, result: ir.Type, *values: ir.Value) -> ir.Value:
+    """LLVM's masked load or store, whose name says the types."""
+    vector = place.type.pointee
+    element = {"float": "f32", "double": "f64"}[str(vector.element)]
+    function = ir.FunctionType(result, [value.type for value in values])
+    full = f"llvm.masked.{name}.v{vector.count}{element}.p0v{vector.count}{element}"
+    declared = cgutils.get_or_insert_function(builder.module, function, full)
+    return builder.call(declared, values)
+
+
+@intrinsic
+def _load_part(typingctx, array, at, count):
+    vector = Vector(array.dtype, VECTOR_BYTES // _bytes(array))
+
+    def generate(context, builder, signature, args):
+        place = _place(context, builder, array, args[0], args[1], vector.count)
+        kind = place.type.pointee
+        align, zeros = ir.Constant(ir.IntType(32), _bytes(array)), ir.Constant(kind, [0.0] * vector.count)
+        return _masked(builder, "load", place, kind, place, align, _partial(builder, args[2], kind), zeros)
+
+    return signature(vector, array, types.int64, types.int64), generate
+
+
+@intrinsic
+def _store_part(typingctx, array, at, count, vector):
+    def generate(context, builder, signature, args):
+        place = _place(context, builder, array, args[0], args[1], vector.count)
+        align, mask = ir.Constant(ir.IntType(32), _bytes(array)), _partial(builder, args[2], place.type.pointee)
+        _masked(builder, "store", place, ir.VoidType(), args[3], place, align, mask)
+        return context.get_dummy_value()
+
+    return signature(types.void, array, types.int64, types.int64, vector), generate
+
+
+@intrinsic
+def _floor(typingctx, vector):
+    def generate(context, builder, signature, args):
+        kind = _llvm(vector)
+        name = f"llvm.floor.v{kind.count}{'f32' if vector.element == types.float32 else 'f64'}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name)
+        return builder.call(function, args)
+
+    return signature(vector, vector), generate
+
+
+@intrinsic
+def _power_of_two(typingctx, vector):
+    """2^n for whole numbers n that give a normal number, written into the bits of the exponents."""
+    bits, mantissa, bias = (32, 23, 127) if vector.element == types.float32 else (64, 52, 1023)
+
+    def generate(context, builder, signature, args):
+        integers = ir.VectorType(ir.IntType(bits), vector.count)
+        whole = builder.fptosi(args[0], integers)
+        biased = builder.add(whole, ir.Constant(integers, [bias] * vector.count))
+        shifted = builder.shl(biased, ir.Constant(integers, [mantissa] * vector.count))
+        return builder.bitcast(shifted, _llvm(vector))
+
+    return signature(vector, vector), generate
+
+
+@intrinsic
+def _reciprocal(typingctx, vector):
+    """1 / x for 1 <= x < 1e38. With AVX-512 an estimate of 14 bits and one step of Newton's method, r + r (1 - x r): a
+    division takes as long as ten multiplications."""
+
+    def generate(context, builder, signature, args):
+        kind, x = _llvm(vector), args[0]
+        one = ir.Constant(kind, [1.0] * kind.count)
+        if SIMD.name != "avx512" or vector.element != types.float32:
+            return builder.fdiv(one, x)
+        mask = ir.IntType(16)
+        function = ir.FunctionType(kind, [kind, kind, mask])
+        estimate = cgutils.get_or_insert_function(builder.module, function, "llvm.x86.avx512.rcp14.ps.512")
+        r = builder.call(estimate, [x, ir.Constant(kind, [0.0] * kind.count), ir.Constant(mask, -1)])
+        flags = ("contract",)
+        error = builder.fsub(one, builder.fmul(x, r, flags=flags), flags=flags)
+        return builder.fadd(r, builder.fmul(r, error, flags=flags), flags=flags)
+
+    return signature(vector, vector), generate
+
+
 def _operator(function: Any, n_operands: int, emit: Any, gives_mask: bool = False) -> None:
     """Teach Numba an operator between equal vectors."""
 
@@ -206,6 +294,12 @@ def _plain_store(array: np.ndarray, at: int, vector: np.ndarray) -> None:
     array.reshape(-1)[at : at + vector.size] = vector
 
 
+def _plain_load_part(array: np.ndarray, at: int, count: int) -> np.ndarray:
+    vector = np.zeros(lanes(array.dtype), array.dtype)
+    vector[:count] = array.reshape(-1)[at : at + count]
+    return vector
+
+
 if DISABLED:
     load: Any = lambda array, at: array.reshape(-1)[at : at + lanes(array.dtype)].copy()  # noqa: E731
     load_wide: Any = lambda array, at, like: array.reshape(-1)[at : at + like.size].copy()  # noqa: E731
@@ -214,7 +308,14 @@ if DISABLED:
     number: Any = lambda value, like: np.full_like(like, value)  # noqa: E731
     integer: Any = lambda value, like: np.full(like.size, value, np.int32)  # noqa: E731
     widen: Any = lambda vector: vector.astype(np.float64)  # noqa: E731
+    load_part: Any = _plain_load_part
+    store_part: Any = lambda array, at, count, vector: _plain_store(array, at, vector[:count])  # noqa: E731
+    floor: Any = np.floor
+    power_of_two: Any = lambda vector: np.ldexp(np.ones_like(vector), vector.astype(np.int64))  # noqa: E731
+    reciprocal: Any = lambda vector: 1 / vector  # noqa: E731
     where: Any = np.where
 else:
     load, load_wide, load_integers, store = _load, _load_wide, _load_integers, _store
     number, integer, widen, where = _number, _integer, _widen, _where
+    load_part, store_part = _load_part, _store_part
+    floor, power_of_two, reciprocal = _floor, _power_of_two, _reciprocal

@@ -25,8 +25,8 @@ from .fused import (
 )
 from .group_norm import group_norm_backward, group_norm_forward
 from .im2col import col2im, im2col
-from .layer_norm import layer_norm_backward, layer_norm_forward
-from .layout import row_major
+from .layer_norm import layer_norm_backward, layer_norm_forward, layer_norm_launches
+from .layout import copy_into, row_major
 from .matmul import matmul, prepare_matmul
 from .norm import batch_norm_backward_eval, batch_norm_backward_train, batch_norm_forward_eval, batch_norm_forward_train
 from .optim import adam_update, sgd_update
@@ -55,6 +55,10 @@ from .special import (
     lgamma_forward,
     trigamma_forward,
 )
+from .standing_attention import attention_launches
+from .standing_conv import conv_launches
+from .standing_gate import gate_launches
+from .standing_product import linear_launches
 
 __all__ = [
     "activation_backward_input",
@@ -67,6 +71,7 @@ __all__ = [
     "asgd_update",
     "attention_backward",
     "attention_forward",
+    "attention_launches",
     "avg_pool_backward_input",
     "avg_pool_forward",
     "batch_norm_add_relu_backward_train",
@@ -87,6 +92,8 @@ __all__ = [
     "conv_batch_norm_relu_max_pool2d_backward_train",
     "conv_batch_norm_relu_max_pool2d_forward_train",
     "conv_forward",
+    "conv_launches",
+    "copy_into",
     "ctc_loss_backward",
     "ctc_loss_forward",
     "digamma_forward",
@@ -95,13 +102,16 @@ __all__ = [
     "erf_forward",
     "erfc_forward",
     "erfinv_forward",
+    "gate_launches",
     "group_norm_backward",
     "group_norm_forward",
     "im2col",
     "kthvalue_forward",
     "layer_norm_backward",
     "layer_norm_forward",
+    "layer_norm_launches",
     "lgamma_forward",
+    "linear_launches",
     "linear_relu_forward",
     "matmul",
     "max_pool_backward_input",

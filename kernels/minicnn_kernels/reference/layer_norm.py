@@ -13,6 +13,8 @@ RMS normalisation (``centred`` False) leaves the mean out: it is taken as 0, and
 
 import numpy as np
 
+from ..launch import Launch, once
+
 
 def layer_norm_forward(
     x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, eps: float, centred: bool
@@ -47,3 +49,10 @@ def layer_norm_backward(
     grad_bias = grad_out.sum(axis=0, dtype=np.float64)
     grad_x = inv_std[:, None] * inner
     return grad_x.astype(x.dtype), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
+
+
+def layer_norm_launches(
+    x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, eps: float, centred: bool, out: np.ndarray
+) -> list[Launch] | None:
+    """The forward pass as calls that can be made many times on the same memory: x and out (rows, features)."""
+    return [once(lambda: np.copyto(out, layer_norm_forward(x, weight, bias, eps, centred)[0]))]

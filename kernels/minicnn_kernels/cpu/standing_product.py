@@ -1,0 +1,147 @@
+"""Products of a fixed matrix, ready to be made many times: linear layers, and convolutions of one pixel.
+
+    out = f(x @ W + bias + other)       x (rows, k), W (k, n), out and other (rows, n)
+
+The result is cut into blocks of rows and columns that are finished (bias, other branch, activation) while they lie in the
+first-level cache. A block of columns is so narrow that its part of W stays in the second-level cache for all rows. With one
+or two rows nothing of W is used twice; then it is read where it lies, and not packed.
+"""
+
+import numpy as np
+
+from ..launch import Launch
+from ..threads import get_num_threads
+from .finish import finish, finishing
+from .gemm import ONE_PRODUCT, ROWS, multiply
+from .jit import ONE, ZERO, jit, launch
+from .layout import contiguous
+from .matmul import pack_panels
+from .microkernel import tile_columns
+
+GRAIN_FLOPS = 1_000_000  # about 12 microseconds: a region right after another is handed over quickly
+FEW_ROWS = 2
+BLOCK = 1 << 12  # numbers of a block of the result: 16 KB of float32, a third of a first-level cache
+FEW_WEIGHTS, MANY = (
+    1 << 16,
+    210 * 256,
+)  # weights of a block that are read again quickly; else blocks are as tall as this
+BLOCK_COLUMNS = 256  # KC x 256 numbers of W: 400 KB, a part of a second-level cache
+
+
+def linear_launches(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    other: np.ndarray | None,
+    activation: str,
+    numbers: tuple[float, ...],
+    out: np.ndarray,
+    kept: dict,
+) -> list[Launch] | None:
+    """See the reference. x, other and out are row-major."""
+    arrays = [a for a in (x, other, out) if a is not None]
+    if not all(a.size and a.flags.carray for a in arrays):
+        return None
+    flat = None if other is None else other.reshape(-1)
+    return product_launches(x.reshape(-1), weight, bias, flat, None, 1, activation, numbers, out.reshape(-1), kept)
+
+
+def product_launches(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    other: np.ndarray | None,
+    gate: np.ndarray | None,
+    pixels: int,
+    activation: str,
+    numbers: tuple[float, ...],
+    out: np.ndarray,
+    kept: dict,
+) -> list[Launch]:
+    """All flat but weight (n, k). gate (images, k), one for each `pixels` rows, multiplies x, in place."""
+    n, k = weight.shape
+    m = out.size // n
+    how = finishing(activation, numbers, out.dtype)
+    nothing = np.empty(0, out.dtype)
+    other = nothing if other is None else other
+    bias = nothing if bias is None else contiguous(bias)
+    gate = nothing if gate is None else gate
+    if m <= FEW_ROWS and gate.size == 0:
+        rows = contiguous(weight).reshape(-1)
+        grain = max(1, GRAIN_FLOPS // (8 * m * k))
+        return [launch(_few_rows, n, x, rows, bias, other, (m, n, k), how, out, grain=grain)]
+    if "packed" not in kept:
+        kept["packed"] = pack_panels(weight.T)
+    columns = tile_columns(out.dtype)
+    height, width = _block(m, n, k, columns, whole=gate.size > 0)
+    sizes = (m, n, k, columns, height, width, pixels)
+    blocks = -(-m // height) * -(-n // width)
+    grain = max(1, GRAIN_FLOPS // (2 * height * width * k))
+    return [launch(_blocks, blocks, x, gate, kept["packed"], bias, other, sizes, how, out, grain=grain)]
+
+
+def _block(m: int, n: int, k: int, columns: int, whole: bool) -> tuple[int, int]:
+    """Rows and columns of a block: small enough for the cache, and enough blocks for all threads, if there is work.
+
+    `whole` rows where x is scaled in place: by the block that reads it, and by no other.
+    """
+    width = -(-n // columns) * columns
+    if not whole:
+        width = min(BLOCK_COLUMNS, width)
+    block = BLOCK if k * width <= FEW_WEIGHTS else MANY
+    height = min(-(-m // ROWS), max(1, block // width // ROWS)) * ROWS
+    wanted = min(2 * get_num_threads(), 2 * m * n * k // GRAIN_FLOPS) if get_num_threads() > 1 else 1
+    while -(-m // height) * -(-n // width) < wanted:
+        if height > ROWS:
+            height = (height // ROWS + 1) // 2 * ROWS
+        elif width > columns and not whole:
+            width = (width // columns + 1) // 2 * columns
+        else:
+            break
+    return height, width
+
+
+@jit
+def _blocks(start, stop, x, gate, packed, bias, other, sizes, how, out):
+    """Blocks start .. stop of the result, one column of blocks after the other."""
+    m, n, k, columns, height, width, pixels = sizes
+    tall = (m + height - 1) // height
+    scratch = np.empty(ROWS * columns, out.dtype)
+    add = ONE if bias.size > 0 else ZERO
+    for block in range(start, stop):
+        left, top = block // tall * width, block % tall * height
+        wide, rows = min(width, n - left), min(height, m - top)
+        if gate.size > 0:
+            for p in range(top, top + rows):
+                row, factors = x[p * k : (p + 1) * k], gate[p // pixels * k : (p // pixels + 1) * k]
+                for j in range(row.size):
+                    row[j] *= factors[j]
+        if bias.size > 0:
+            part = bias[left : left + wide]
+            for p in range(top, top + rows):
+                row = out[p * n + left : p * n + left + wide]
+                for j in range(row.size):
+                    row[j] = part[j]
+        at, to = top * k, top * n + left
+        multiply(ONE_PRODUCT, rows, wide, k, x, at, k, ONE, packed, left * k, out, to, n, columns, add, scratch)
+        if wide == n:
+            finish(out, to, rows * n, other, to, how)
+        else:
+            for p in range(rows):
+                finish(out, to + p * n, wide, other, to + p * n, how)
+
+
+@jit
+def _few_rows(start, stop, x, weight, bias, other, sizes, how, out):
+    """Columns start .. stop: inner products with rows of the weights."""
+    m, n, k = sizes
+    for j in range(start, stop):
+        column = weight[j * k : (j + 1) * k]
+        for i in range(m):
+            row = x[i * k : (i + 1) * k]
+            total = row[0] * column[0]
+            for p in range(1, k):
+                total += row[p] * column[p]
+            out[i * n + j] = total + bias[j] if bias.size > 0 else total
+    for i in range(m):
+        finish(out, i * n + start, stop - start, other, i * n + start, how)
