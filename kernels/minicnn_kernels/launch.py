@@ -1,8 +1,8 @@
 """Kernels' calls that are made ready once and then made many times, on the same memory.
 
 A kernel's wrapper looks at shapes, packs weights, finds memory and cuts work into chunks; for a small image that takes
-longer than the arithmetic. A plan for inference knows all of it beforehand (``minicnn/compiler/fixed.py``): it asks functions such
-as ``conv_launches`` once, and from then on only calls what is in the list.
+longer than the arithmetic. A plan for inference knows all of it beforehand (``minicnn/compiler/fixed.py``): it asks
+functions such as ``conv_launches`` once, and from then on only calls what is in the list.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,8 +7,8 @@ made its operand, which nobody else may look at:
     BatchNormEval behind a Conv2d    moves into the filters
     Add behind one of these          the other operand (a residual branch) is added there
     activation behind one of these   done while the result is in the cache
-    x * gate(mean(x))                squeeze-and-excitation's two layers become one SqueezeExcite; the convolution of a single
-                                     pixel that reads the product multiplies as it reads
+    x * gate(mean(x))                squeeze-and-excitation's two layers become one SqueezeExcite; the 1x1 convolution that
+                                     reads the product multiplies as it reads
 
 With s = gamma / sqrt(var + eps), ``conv(x, w) + b`` normalised is ``conv(x, s w) + s (b - mean) + beta``.
 

@@ -1,9 +1,10 @@
 """A plan for inference on memory that stays: a list of kernels' calls that is made ready once.
 
 In a small network a layer takes some ten microseconds, and finding memory, packing weights, cutting up work and making
-arrays takes as long. None of it depends on the numbers. So each value of the plan gets its place in memory before the first run
-(those that are never alive at the same time share one), each operation says which kernels it would call on these places
-(``launches``), and a run copies the inputs in, makes the calls and copies the results out.
+arrays takes as long. None of it depends on the numbers. So each value of the plan gets its place in memory before the first
+run (those that are never alive at the same time share one), each operation says which kernels it would call on these places
+(``launches``; of one that does not say, the forward rule is called and its result copied), and a run copies the inputs in,
+makes the calls and copies the results out.
 
 One run needs one such memory: when two threads run the plan at the same time, a second one is made. The packed weights are
 shared. They were packed from weights that may change: the plan looks whether they did (``plan.py``).

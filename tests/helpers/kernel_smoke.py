@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import compile_cache_status, cpu, reference, threads
+from minicnn_kernels.launch import run
 from minicnn_kernels.resampling import axis_matrix
 from minicnn_kernels.windows import adaptive_windows, pool_divisors, window_tables
+from tests.helpers import standing_cases
 
 DTYPES = (np.float32, np.float64)
 
@@ -216,6 +218,19 @@ def check_special_functions(rng: np.random.Generator, dtype: Any) -> None:
     compare("erfinv_forward", np.tanh(x) * dtype(0.9), terms=10)
 
 
+def check_launches(rng: np.random.Generator, dtype: Any) -> None:
+    """Calls made ready on memory that stays: everything of ``standing_cases.py``."""
+    for case in standing_cases.all_cases(rng, dtype):
+        out = case.empty_out(dtype)
+        run(getattr(cpu, case.name)(*case.arguments(dtype), out, *case.kept()))
+        standing_cases.compare(case, out)
+    for shape in ((2, 3, 5, 4), (1, 20, 7, 6), (3, 5)):
+        x = rng.standard_normal(shape).astype(dtype)
+        out = np.full_like(standing_cases.channels_last(x) if x.ndim == 4 else x, np.nan)
+        cpu.copy_into(x, out)
+        np.testing.assert_array_equal(out, x)
+
+
 def check_prepared_product(rng: np.random.Generator, dtype: Any) -> None:
     a, b = rng.standard_normal((7, 35)).astype(dtype), rng.standard_normal((35, 33)).astype(dtype)
     results = []
@@ -247,6 +262,7 @@ def check_all() -> None:
         check_attention(rng, dtype)
         check_special_functions(rng, dtype)
         check_prepared_product(rng, dtype)
+        check_launches(rng, dtype)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 A tile, some channels wide and some pixels, goes down the image. The rows of the image under one row of windows lie in
 scratch memory, as a ring that stays in the first-level cache: as the windows move on, the next rows take the places of those
-that are left behind. There every load is aligned, and around the rows there are zeros, so nothing has to ask where the image ends.
+that are left behind. There every load is aligned, and around the rows there are zeros, so nothing asks where the image ends.
 With a horizontal stride s the pixels 0, s, 2 s, ... of a row come first, then 1, s + 1, ...: so the inputs of neighbouring
 results are neighbours, whatever the stride. Seven of these are summed up in registers (7 divides the 7, 14, 28, 56 and 112
 pixels of common networks); each number of the filter is loaded once for them. Finished rows lie in scratch memory as well,
@@ -40,7 +40,7 @@ def depthwise_launches(
 ) -> list[Launch]:
     """x and out flat, (n, h, w, c); weight (c, 1, kh, kw); the window of one image."""
     c, size = window[3], lanes(out.dtype)
-    h_out, w_out, kh, kw, sh, sw, dh, dw = (window[i] for i in (5, 6, 8, 9, 11, 12, 17, 18))
+    h_out, w_out, kh, kw, sw, dh, dw = (window[i] for i in (5, 6, 8, 9, 12, 17, 18))
     blocks, height, reach = -(-c // size), (kh - 1) * dh + 1, (kw - 1) * dw // sw + 1
     group = -(-blocks // -(-blocks // GROUP))
     most = RING_BYTES // (height * group * VECTOR_BYTES * sw) - reach

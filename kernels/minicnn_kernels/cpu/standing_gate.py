@@ -54,7 +54,7 @@ def gate_launches(
 @jit
 def _sum_pixels(start, stop, x, pixels, sums):
     """sums[image, part] = the sum of a part of the image's pixels; start .. stop count the parts."""
-    n, parts, c = sums.shape
+    parts, c = sums.shape[1:]
     lanes = VECTOR_BYTES // x.itemsize
     for item in range(start, stop):
         image, part = item // parts, item % parts
