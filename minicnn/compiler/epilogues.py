@@ -7,6 +7,7 @@ made its operand, which nobody else may look at:
     BatchNormEval behind a Conv2d    moves into the filters
     Add behind one of these          the other operand (a residual branch) is added there
     activation behind one of these   done while the result is in the cache
+    ReLU behind an Add               one pass, where none of these is near
     x * gate(mean(x))                squeeze-and-excitation's two layers become one SqueezeExcite; the 1x1 convolution that
                                      reads the product multiplies as it reads
 
@@ -34,6 +35,7 @@ from ..ops.inference import ConvEpilogue, LinearEpilogue, SqueezeExcite
 from ..ops.matmul import Linear
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import AvgPool
+from ..ops.residual import AddReLU
 from .trace import Call, Program, Value, Write
 
 _LAYERS = {Conv2d: ConvEpilogue, Linear: LinearEpilogue}
@@ -64,7 +66,8 @@ class _Joining:
             self._add(call)
 
     def calls(self) -> list[Call | Write]:
-        return [*self.made.values()]
+        # A layer alone was fused from nothing.
+        return [c if len(c.fused_from) > 1 else c._replace(fused_from=()) for c in self.made.values()]
 
     def _add(self, call: Call) -> None:
         name = _ACTIVATIONS.get(call.op)
@@ -76,6 +79,9 @@ class _Joining:
         elif name is not None and (before := self._layer_behind(call.args[0])):
             numbers = call.options.get("numbers", ()) if issubclass(call.op, KernelActivation) else ()
             call = self._joined(before, call, before.args, activation=name, numbers=numbers)
+        elif call.op is ReLU and (before := self._alone(call.args[0])) and before.op is Add and self._is_plain(before):
+            del self.made[before.outputs[0]]
+            call = Call(AddReLU, before.args, {}, call.outputs, call.recording, ("Add", "ReLU"))
         elif call.op is Add and (found := self._branch(call)):
             before, other = found
             call = self._joined(before, call, (*before.args[:_OTHER], other, *before.args[_OTHER + 1 :]))
@@ -94,16 +100,19 @@ class _Joining:
 
     def _branch(self, call: Call) -> tuple[Call, Value] | None:
         """The layer that made one operand of an addition, and the other operand, of the same shape and type."""
-        about = [
-            (self.program.shapes[a.number], self.program.dtypes[a.number]) for a in call.args if isinstance(a, Value)
-        ]
-        if len(about) < 2 or about[0] != about[1] or call.args[0] == call.args[1]:
+        if not self._is_plain(call) or call.args[0] == call.args[1]:
             return None
         for value, other in (call.args, call.args[::-1]):
             before = self._layer_behind(value)
             if before and (len(before.args) <= _OTHER or before.args[_OTHER] is None):
                 return before, other
         return None
+
+    def _is_plain(self, add: Call) -> bool:
+        """Whether two values of one shape and type are added."""
+        shapes, dtypes = self.program.shapes, self.program.dtypes
+        about = {(shapes[a.number], dtypes[a.number]) if isinstance(a, Value) else None for a in add.args}
+        return len(about) == 1 and None not in about
 
     def _joined(self, before: Call, call: Call, args: tuple, **options: Any) -> Call:
         """``before`` in the place of ``call``, which it does as well."""

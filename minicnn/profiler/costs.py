@@ -41,6 +41,7 @@ from ..ops.fused import (
 )
 from ..ops.group_norm import GroupNorm
 from ..ops.indexing import GetItem
+from ..ops.inference import ConvEpilogue, LinearEpilogue, SqueezeExcite
 from ..ops.joining import Cat, Split, Unbind
 from ..ops.layer_norm import LayerNorm
 from ..ops.matmul import Linear, MatMul
@@ -239,6 +240,12 @@ def _conv_pooled(c: _Call) -> _Flops:
     return _Flops(forward, product * sum(c.wanted[:2]) + 10 * pixels + c.size)
 
 
+def _squeezed(c: _Call) -> _Flops:
+    """The means, and two layers of one pixel."""
+    x, weight = c.args[0], c.args[1]
+    return _Flops(math.prod(x.shape) + 4 * x.shape[0] * math.prod(weight.shape), 0)
+
+
 _LINEAR = _product(lambda c: c.args[0].shape[-1])
 _CONV = _product(lambda c: math.prod(c.args[1].shape[1:]))  # (c_in / groups) taps
 # mean (1), variance (3), x scale + shift (2); sum g (1), x_hat (2), sum g x_hat (2), a g + b x_hat + c (4)
@@ -256,6 +263,9 @@ _RULES: dict[type[Op], Callable[[_Call], _Flops]] = {
     ConvTranspose2d: _stamped,
     ConvTranspose3d: _stamped,
     Conv2dReLU: _then(_CONV, 1, 1),
+    ConvEpilogue: _then(_CONV, 1, 0),
+    LinearEpilogue: _then(_LINEAR, 1, 0),
+    SqueezeExcite: _squeezed,
     Unfold: _each(0, 1),
     Fold: _of_input(1, 0),
     Linear: _LINEAR,

@@ -1,4 +1,4 @@
-"""Plans for inference on memory that stays (``minicnn/compiler/fixed.py``), and the layers they are made of (``epilogues.py``).
+"""Plans for inference on memory that stays (``fixed.py``), and the layers they are made of (``epilogues.py``).
 
 The oracle is the model run eagerly, whose operations are compared with PyTorch elsewhere. Rounding differs: batch norm
 moves into the filters.

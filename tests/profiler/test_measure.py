@@ -50,7 +50,7 @@ def test_a_compiled_model_is_shown_by_its_plan(training):
     result = profile(compiled, mc.randn(5, 1, 8, 8), repeats=2, peak=PEAK)
     assert (result.model, result.compiled, result.mode) == ("Sequential", True, "train" if training else "eval")
     kinds = [row.kind for row in result.rows]
-    assert ("Conv2dBatchNormReLUMaxPool2d" if training else "Conv2dReLU") in kinds
+    assert ("Conv2dBatchNormReLUMaxPool2d" if training else "ConvEpilogue") in kinds
     assert "ReLU" not in kinds
     names = [call.name for call in compiled.plan.calls if hasattr(call, "op")]
     assert [kind for kind in kinds if kind != "Add"] == names  # (Add: batch norm counts its batches)

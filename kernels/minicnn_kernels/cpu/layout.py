@@ -42,7 +42,14 @@ def to_channels_last(x: np.ndarray) -> np.ndarray:
 def copy_into(x: np.ndarray, out: np.ndarray) -> None:
     """See the reference; images from row-major to channels-last by whole squares."""
     last = out.transpose(0, *range(2, out.ndim), 1) if out.ndim > 2 else out
-    if out.ndim > 2 and x.size and x.dtype == out.dtype and x.flags.carray and last.flags.carray:
+    if (
+        out.ndim > 2
+        and x.size
+        and x.dtype == out.dtype
+        and x.dtype.kind == "f"
+        and x.flags.carray
+        and last.flags.carray
+    ):
         n, c = x.shape[:2]
         transpose_into(x.reshape(n, c, -1), last.reshape(n, -1, c))  # (n, c, pixels) -> (n, pixels, c)
     else:

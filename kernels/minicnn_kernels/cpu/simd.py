@@ -18,6 +18,8 @@ of any shape, and *nothing checks them*. With ``NUMBA_DISABLE_JIT=1`` the same k
 import operator
 from typing import Any
 
+import llvmlite.binding
+import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -30,6 +32,12 @@ from .jit import DISABLED
 from .microkernel import SIMD
 
 VECTOR_BYTES = SIMD.vector_bytes
+
+
+# Whether the processor that is compiled for estimates reciprocals of whole vectors.
+ESTIMATES = (
+    SIMD.name == "avx512" and llvmlite.binding.get_host_cpu_features().get("avx512f") and not numba.config.CPU_NAME  # type: ignore[attr-defined]
+)
 
 
 def lanes(dtype: np.dtype) -> int:
@@ -238,7 +246,7 @@ def _reciprocal(typingctx, vector):
     def generate(context, builder, signature, args):
         kind, x = _llvm(vector), args[0]
         one = ir.Constant(kind, [1.0] * kind.count)
-        if SIMD.name != "avx512" or vector.element != types.float32:
+        if not ESTIMATES or vector.element != types.float32:
             return builder.fdiv(one, x)
         mask = ir.IntType(16)
         function = ir.FunctionType(kind, [kind, kind, mask])

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..launch import Launch
 from .conv_choice import choose, is_depthwise
-from .conv_direct import _band, _multiply_bands, _tables
+from .conv_direct import _band, _run_bands, _tables
 from .conv_shared import GRAIN_FLOPS, Sizes, pack_filters, window_of
 from .finish import finish, finishing
 from .gemm import ROWS
@@ -67,7 +67,7 @@ def conv_launches(
         kept["filters"] = pack_filters(weight, groups, shape, strides).reshape(-1)
         kept["bias"] = np.empty(0, out.dtype) if bias is None else np.tile(bias, ROWS)  # for a tile's rows
     lines, pixel_at, tap_at = _tables(window, groups, c_out, out.dtype)
-    sizes = (groups, c_out // groups, tile_columns(out.dtype), lines)
+    sizes = (groups, c_out // groups, tile_columns(out.dtype), lines, 1)
     arrays = flat_x, kept["filters"], kept["bias"], window, sizes, pixel_at, tap_at
     band = _band(window, lines, out.dtype).size
     nothing = np.empty(0, out.dtype)
@@ -85,10 +85,11 @@ def _is_last(x: np.ndarray) -> bool:
 @jit
 def _finished_bands(start, stop, x, filters, bias, window, sizes, pixel_at, tap_at, band_size, other, how, out):
     """Rows start .. stop of all the rows of out: some at a time, finished while they are in the cache."""
-    groups, o, columns, lines = sizes
+    groups, o, columns, lines, _ = sizes
     row = window[6] * groups * o
     band, scratch = np.zeros(band_size, x.dtype), np.empty(ROWS * columns, x.dtype)
     for line in range(start, stop, lines):
         end = min(line + lines, stop)
-        _multiply_bands(line, end, x, filters, bias, window, sizes, pixel_at, tap_at, out, band, scratch)
+        tables = pixel_at, tap_at
+        _run_bands(line, end, False, x, filters, bias, window, sizes, *tables, out, band, other[:0], scratch)
         finish(out, line * row, (end - line) * row, other, line * row, how)

@@ -16,7 +16,7 @@ from .gemm import ONE_PRODUCT, ROWS, multiply
 from .jit import ONE, ZERO, jit, launch
 from .layout import contiguous
 from .matmul import pack_panels
-from .microkernel import tile_columns
+from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
 
 GRAIN_FLOPS = 1_000_000  # about 12 microseconds: a region right after another is handed over quickly
 FEW_ROWS = 2
@@ -61,20 +61,20 @@ def product_launches(
     """All flat but weight (n, k). gate (images, k), one for each `pixels` rows, multiplies x, in place."""
     n, k = weight.shape
     m = out.size // n
-    how = finishing(activation, numbers, out.dtype)
-    nothing = np.empty(0, out.dtype)
-    other = nothing if other is None else other
-    bias = nothing if bias is None else contiguous(bias)
-    gate = nothing if gate is None else gate
+    end = ADD_BIAS * (bias is not None) + ADD_OTHER * (other is not None) + RECTIFY * (activation == "relu")
+    how = finishing("" if activation == "relu" else activation, numbers, out.dtype)
+    other = out if other is None else other  # stands for what there is not
+    bias = out if bias is None else contiguous(bias)
+    gate = np.empty(0, out.dtype) if gate is None else gate
     if m <= FEW_ROWS and gate.size == 0:
         rows = contiguous(weight).reshape(-1)
         grain = max(1, GRAIN_FLOPS // (8 * m * k))
-        return [launch(_few_rows, n, x, rows, bias, other, (m, n, k), how, out, grain=grain)]
+        return [launch(_few_rows, n, x, rows, bias, other, (m, n, k, end), how, out, grain=grain)]
     if "packed" not in kept:
         kept["packed"] = pack_panels(weight.T)
     columns = tile_columns(out.dtype)
     height, width = _block(m, n, k, columns, whole=gate.size > 0)
-    sizes = (m, n, k, columns, height, width, pixels)
+    sizes = (m, n, k, columns, height, width, pixels, end)
     blocks = -(-m // height) * -(-n // width)
     grain = max(1, GRAIN_FLOPS // (2 * height * width * k))
     return [launch(_blocks, blocks, x, gate, kept["packed"], bias, other, sizes, how, out, grain=grain)]
@@ -104,10 +104,9 @@ def _block(m: int, n: int, k: int, columns: int, whole: bool) -> tuple[int, int]
 @jit
 def _blocks(start, stop, x, gate, packed, bias, other, sizes, how, out):
     """Blocks start .. stop of the result, one column of blocks after the other."""
-    m, n, k, columns, height, width, pixels = sizes
+    m, n, k, columns, height, width, pixels, end = sizes
     tall = (m + height - 1) // height
-    scratch = np.empty(ROWS * columns, out.dtype)
-    add = ONE if bias.size > 0 else ZERO
+    scratch, nothing = np.empty(ROWS * columns, out.dtype), out[:0]
     for block in range(start, stop):
         left, top = block // tall * width, block % tall * height
         wide, rows = min(width, n - left), min(height, m - top)
@@ -116,25 +115,22 @@ def _blocks(start, stop, x, gate, packed, bias, other, sizes, how, out):
                 row, factors = x[p * k : (p + 1) * k], gate[p // pixels * k : (p // pixels + 1) * k]
                 for j in range(row.size):
                     row[j] *= factors[j]
-        if bias.size > 0:
-            part = bias[left : left + wide]
-            for p in range(top, top + rows):
-                row = out[p * n + left : p * n + left + wide]
-                for j in range(row.size):
-                    row[j] = part[j]
-        at, to = top * k, top * n + left
-        multiply(ONE_PRODUCT, rows, wide, k, x, at, k, ONE, packed, left * k, out, to, n, columns, add, scratch)
+        to = top * n + left
+        multiply(
+            ONE_PRODUCT, rows, wide, k, x, top * k, k, ONE, packed, left * k, out, to, n, columns, ZERO, scratch, end, bias,
+            left, other,
+        )  # fmt: skip
         if wide == n:
-            finish(out, to, rows * n, other, to, how)
+            finish(out, to, rows * n, nothing, ZERO, how)
         else:
             for p in range(rows):
-                finish(out, to + p * n, wide, other, to + p * n, how)
+                finish(out, to + p * n, wide, nothing, ZERO, how)
 
 
 @jit
 def _few_rows(start, stop, x, weight, bias, other, sizes, how, out):
     """Columns start .. stop: inner products with rows of the weights."""
-    m, n, k = sizes
+    m, n, k, end = sizes
     for j in range(start, stop):
         column = weight[j * k : (j + 1) * k]
         for i in range(m):
@@ -142,6 +138,8 @@ def _few_rows(start, stop, x, weight, bias, other, sizes, how, out):
             total = row[0] * column[0]
             for p in range(1, k):
                 total += row[p] * column[p]
-            out[i * n + j] = total + bias[j] if bias.size > 0 else total
+            total = total + bias[j] if end & ADD_BIAS else total
+            total = total + other[i * n + j] if end & ADD_OTHER else total
+            out[i * n + j] = 0 * total if end & RECTIFY and total < 0 else total  # a NaN is not, and stays
     for i in range(m):
-        finish(out, i * n + start, stop - start, other, i * n + start, how)
+        finish(out, i * n + start, stop - start, out[:0], ZERO, how)
