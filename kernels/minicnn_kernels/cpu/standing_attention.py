@@ -66,14 +66,13 @@ def _heads(start, stop, q, k, v, out, sizes, steps, how):
         for top in range(0, queries, block):
             rows = min(block, queries - top)
             at, to = b * q_batch + h * q_head + top * q_row, b * o_batch + h * o_head + top * o_row
-            left = q, at, q_row, ONE
-            multiply(ONE_PRODUCT, rows, keys, width, *left, packed_k, ZERO, scores, ZERO, keys, columns, ZERO, scratch)
+            left, place = (q, at, q_row, ONE), (scores, ZERO, keys, columns, ZERO, scratch)
+            end = ZERO, out, ZERO, out  # nothing is done to the sums
+            multiply(ONE_PRODUCT, rows, keys, width, *left, packed_k, ZERO, *place, *end)
             for r in range(rows):
                 _softmax(scores, r * keys, keys, how)
-            left = scores, ZERO, keys, ONE
-            multiply(
-                ONE_PRODUCT, rows, value_width, keys, *left, packed_v, ZERO, out, to, o_row, columns, ZERO, scratch
-            )
+            left, place = (scores, ZERO, keys, ONE), (out, to, o_row, columns, ZERO, scratch)
+            multiply(ONE_PRODUCT, rows, value_width, keys, *left, packed_v, ZERO, *place, *end)
 
 
 @jit

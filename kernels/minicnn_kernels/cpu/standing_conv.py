@@ -11,10 +11,10 @@ import numpy as np
 from ..launch import Launch
 from .conv_choice import choose, is_depthwise
 from .conv_direct import _band, _run_bands, _tables
-from .conv_shared import GRAIN_FLOPS, Sizes, pack_filters, window_of
+from .conv_shared import GRAIN_FLOPS, Sizes, ending, pack_filters, window_of
 from .finish import finish, finishing
 from .gemm import ROWS
-from .jit import jit, launch
+from .jit import ZERO, jit, launch
 from .layout import to_channels_last
 from .microkernel import tile_columns
 from .simd import lanes
@@ -65,13 +65,12 @@ def conv_launches(
     if "filters" not in kept:
         shape, strides = (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps)
         kept["filters"] = pack_filters(weight, groups, shape, strides).reshape(-1)
-        kept["bias"] = np.empty(0, out.dtype) if bias is None else np.tile(bias, ROWS)  # for a tile's rows
     lines, pixel_at, tap_at = _tables(window, groups, c_out, out.dtype)
     sizes = (groups, c_out // groups, tile_columns(out.dtype), lines, 1)
-    arrays = flat_x, kept["filters"], kept["bias"], window, sizes, pixel_at, tap_at
-    band = _band(window, lines, out.dtype).size
-    nothing = np.empty(0, out.dtype)
-    tail = band, nothing if flat_other is None else flat_other, finishing(activation, numbers, out.dtype), flat_out
+    arrays = flat_x, kept["filters"], window, sizes, pixel_at, tap_at
+    end = ending(to_channels_last(out), bias, other, activation == "relu")
+    how = finishing("" if activation == "relu" else activation, numbers, out.dtype)
+    tail = _band(window, lines, out.dtype).size, end, how, flat_out
     rows, w_out = images * window[4] * window[5], window[6]
     grain = max(1, GRAIN_FLOPS // (2 * w_out * tap_at.size * c_out))
     return [launch(_finished_bands, rows, *arrays, *tail, grain=grain)]
@@ -83,13 +82,13 @@ def _is_last(x: np.ndarray) -> bool:
 
 
 @jit
-def _finished_bands(start, stop, x, filters, bias, window, sizes, pixel_at, tap_at, band_size, other, how, out):
+def _finished_bands(start, stop, x, filters, window, sizes, pixel_at, tap_at, band_size, end, how, out):
     """Rows start .. stop of all the rows of out: some at a time, finished while they are in the cache."""
     groups, o, columns, lines, _ = sizes
     row = window[6] * groups * o
     band, scratch = np.zeros(band_size, x.dtype), np.empty(ROWS * columns, x.dtype)
     for line in range(start, stop, lines):
-        end = min(line + lines, stop)
-        tables = pixel_at, tap_at
-        _run_bands(line, end, False, x, filters, bias, window, sizes, *tables, out, band, other[:0], scratch)
-        finish(out, line * row, (end - line) * row, other, line * row, how)
+        last = min(line + lines, stop)
+        place = pixel_at, tap_at, out, band, out[:0], scratch
+        _run_bands(line, last, False, x, filters, window, sizes, *place, *end)
+        finish(out, line * row, (last - line) * row, out[:0], ZERO, how)
