@@ -140,6 +140,6 @@ def _few_rows(start, stop, x, weight, bias, other, sizes, how, out):
                 total += row[p] * column[p]
             total = total + bias[j] if end & ADD_BIAS else total
             total = total + other[i * n + j] if end & ADD_OTHER else total
-            out[i * n + j] = 0 * total if end & RECTIFY and total < 0 else total  # a NaN is not, and stays
+            out[i * n + j] = how[4].zero if end & RECTIFY and total < 0 else total  # a NaN is not, and stays
     for i in range(m):
         finish(out, i * n + start, stop - start, out[:0], ZERO, how)
