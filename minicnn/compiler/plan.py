@@ -86,7 +86,7 @@ class Plan:
             found = None if self._fixed is None else self._fixed.run(inputs)
             if found is not None:
                 return _rebuild(self.output, found)
-            if not self._looked:
+            if not self._looked and places is None:
                 self._look(inputs, mode)
             if self._direct is not None and places is None:
                 return _rebuild(self.output, self._direct.run(inputs))
