@@ -113,10 +113,10 @@ def _quick_look(model: Module) -> Callable[[], bool] | None:
                     return None
     full, empty = [row for row in rows if row], [row for row in rows if not row]
     names, values = [*chain.from_iterable(full)], [v for row in full for v in row.values()]
-    kinds = [*map(type, modules)]
+    kinds: list[Any] = [*map(type, modules)]
     forwards = {kind: kind.forward for kind in kinds}
-    tensors = [t for module in modules for row in (module._parameters, module._buffers) for t in row.values()]
-    tensors = [t for t in tensors if t is not None]
+    registered = [t for module in modules for row in (module._parameters, module._buffers) for t in row.values()]
+    tensors = [t for t in registered if t is not None]
     arrays, grads = [t._array for t in tensors], [t._leaf_requires_grad for t in tensors]
     layouts = [*map(_LAYOUT, arrays)]
 

@@ -329,4 +329,4 @@ def test_both_sides_of_an_addition_are_folded():
         np.testing.assert_allclose(
             compiled(x).numpy(), block(x).numpy(), atol=1e-5
         )  # folded filters are rounded once more
-    assert [call.name for call in compiled.plan.calls] == ["PreparedConv2d", "PreparedConv2d"]
+    assert [call.name for call in compiled.plan.calls] == ["ConvEpilogue", "ConvEpilogue"]
