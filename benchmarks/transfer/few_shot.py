@@ -34,7 +34,7 @@ FROZEN, TUNED, SCRATCH, SMALL = (
 # Epochs by images a class: fewer images need more passes. Rates and these were chosen on held-out images (--validate).
 EPOCHS = {
     TUNED: {5: 12, 10: 8, 20: 6, 50: 4},
-    SCRATCH: {5: 80, 10: 50, 20: 30, 50: 16},
+    SCRATCH: {5: 80, 10: 50, 20: 30, 50: 30},
     SMALL: {5: 100, 10: 80, 20: 60, 50: 40},
 }
 LR = {FROZEN: 3e-3, TUNED: 5e-4, SCRATCH: 3e-3, SMALL: 1e-3}
