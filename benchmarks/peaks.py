@@ -48,7 +48,7 @@ def _gflops(threads: int, tries: int, repeats: int) -> float:
 @jit
 def _tiles(repeats, a, b, c, depth, rows, columns):
     for _ in range(repeats):
-        full_tile(a, 0, depth, 1, b, 0, c, 0, columns, depth, rows, False)
+        full_tile(a, 0, depth, 1, b, 0, c, 0, columns, depth, rows, False, 0, c, 0, c)  # nothing is added at the end
 
 
 def _gbs(tries: int, nbytes: int) -> float:
