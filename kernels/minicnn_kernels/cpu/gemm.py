@@ -27,9 +27,8 @@ from .transpose_tile import transpose_tile
 
 KC = 512
 FEW_BYTES = 256 * 1024  # of B: it stays in the second-level cache whole, and rows are taken as they come
-GROUP = (
-    18 * SIMD.rows
-)  # else: 252 rows x 512 x 4 bytes: 504 KB; the panel's block of B, 64 KB, is multiplied with 18 tiles
+# Else so many rows at a time: 252 x 512 x 4 bytes are 504 KB; the panel's block of B, 64 KB, is multiplied with 18 tiles.
+GROUP = 18 * SIMD.rows
 ROWS = SIMD.rows
 FEW_ROWS = SIMD.few_rows
 ONE_PRODUCT = (ONE, ZERO, ZERO, ZERO)  # ``multiply``'s `batch` for a single product

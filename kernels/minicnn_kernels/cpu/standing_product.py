@@ -21,10 +21,8 @@ from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
 GRAIN_FLOPS = 1_000_000  # about 12 microseconds: a region right after another is handed over quickly
 FEW_ROWS = 2
 BLOCK = 1 << 12  # numbers of a block of the result: 16 KB of float32, a third of a first-level cache
-FEW_WEIGHTS, MANY = (
-    1 << 16,
-    210 * 256,
-)  # weights of a block that are read again quickly; else blocks are as tall as this
+FEW_WEIGHTS = 1 << 16  # of a block: they are read again quickly
+MANY = 210 * 256  # numbers of a block of the result where they are not: tall blocks
 BLOCK_COLUMNS = 256  # KC x 256 numbers of W: 400 KB, a part of a second-level cache
 
 
