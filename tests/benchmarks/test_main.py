@@ -38,7 +38,7 @@ def test_unknown_bench(capsys):
 def test_choice():
     assert list(chosen(parse([]))) == list(BENCHES)
     assert chosen(parse(["conv", "--only", "1x1"])) == {"conv": ("1x1",)}
-    benches = {"train_step", "models", "resnet_block", "memory", "start_up", "conv", "fused"}
+    benches = {"train_step", "models", "resnet_block", "memory", "start_up", "weights", "conv", "fused"}
     assert set(chosen(parse(["targets"]))) == benches
     assert chosen(parse(["targets", "conv"]))["conv"] == ()  # all of it, since it was named
     assert chosen(parse(["targets"]))["train_step"] == ("MNIST CNN, batch 64",)

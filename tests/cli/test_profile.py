@@ -76,7 +76,7 @@ def test_json(run, model):
     assert code == 0
     found = json.loads(out)
     assert (found["mode"], found["compiled"], found["threads"]) == ("eval", True, 1)
-    assert found["rows"][-1]["kind"] == "Linear"
+    assert found["rows"][-1]["kind"].startswith("Linear")  # LinearEpilogue in a plan on fixed memory
 
 
 @pytest.mark.parametrize("place", ["own_net:Net", "own_net.py:Net", "own_net:small", "own_net:models.trained"])

@@ -157,6 +157,43 @@ def check_batch_norm(rng: np.random.Generator, dtype: Any, c: int) -> None:
     compare("batch_norm_relu_max_pool2d_backward_train", *arguments, *window, terms=100)
 
 
+def check_first_layer(rng: np.random.Generator, dtype: Any) -> None:
+    """Convolution, batch norm, ReLU and max-pooling: a few images at a time (one channel, no gradient of x), and not."""
+    pooling = (2, 2), (2, 2), (0, 0), (1, 1), False
+    for channels, filters_kept in ((1, None), (3, True)):
+        x = standing_cases.channels_last(rng.standard_normal((3, channels, 8, 8)).astype(dtype))
+        filters = rng.standard_normal((16, channels, 3, 3)).astype(dtype)
+        weight, bias = rng.standard_normal((2, 16)).astype(dtype)
+        convolution = (1, 1), (1, 1), (1, 1), 1, "auto"
+        name = "conv_batch_norm_relu_max_pool2d"
+        arguments = x, filters, weight, bias, 1e-3, convolution, pooling
+        out, saved, y, mean, _, inv_std = compare(f"{name}_forward_train", *arguments, terms=300)
+        kept = rng.standard_normal(out.shape).astype(dtype), saved, y, weight, mean, inv_std
+        operands = x, filters if filters_kept else None, x.shape, filters.shape
+        expected, found = (
+            getattr(backend, f"{name}_backward_train")(*kept, *operands, convolution, pooling)
+            for backend in (reference, cpu)
+        )
+        tolerance = 64 * float(np.finfo(dtype).eps) * 30  # sums of some hundred numbers of size 1
+        for one, other in zip(found, expected, strict=True):
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def check_prepared_convolutions(rng: np.random.Generator, dtype: Any) -> None:
+    x = rng.standard_normal((2, 18, 7, 9)).astype(dtype)
+    for groups, algorithm in ((1, "im2col"), (1, "direct"), (1, "winograd"), (18, "auto")):
+        weight, bias = (
+            rng.standard_normal((18, 18 // groups, 3, 3)).astype(dtype),
+            rng.standard_normal(18).astype(dtype),
+        )
+        window = x.shape, (1, 1), (1, 1), (1, 1), groups, algorithm, True
+        found, expected = (backend.prepare_conv(weight, bias, *window)(x, x) for backend in (cpu, reference))
+        tolerance = 64 * float(np.finfo(dtype).eps) * (200 if algorithm == "winograd" else 20)
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=algorithm)
+
+
 def check_fused(rng: np.random.Generator, dtype: Any) -> None:
     x, weight, bias = (rng.standard_normal(s).astype(dtype) for s in ((2, 5, 7, 6), (18, 5, 3, 3), 18))
     compare("conv2d_relu_forward", x, weight, bias, (1, 1), (1, 1), (1, 1), 1, terms=300)
@@ -250,6 +287,8 @@ def check_all() -> None:
         check_matrix_products(rng, dtype)
         check_the_rest(rng, dtype)
         check_fused(rng, dtype)
+        check_first_layer(rng, dtype)
+        check_prepared_convolutions(rng, dtype)
         check_activations(rng, dtype)
         check_other_norms(rng, dtype)
         check_ctc(rng, dtype)

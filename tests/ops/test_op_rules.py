@@ -150,6 +150,7 @@ CALLS = {
     "PairDistances": lambda: F.pdist(leaf(3, 2)),
     "CTCLoss": lambda: F.ctc_loss(leaf(4, 1, 3).log_softmax(2), mc.tensor([[1, 2]]), mc.tensor([4]), mc.tensor([2])),
     "Dropout": lambda: F.dropout(leaf(50), 0.5),
+    "SharedDropout": lambda: F.dropout1d(leaf(3, 50, 2), 0.5),
     "CrossEntropy": lambda: F.cross_entropy(leaf(2, 3), mc.tensor([0, 2])),
     "WeightedNLL": lambda: (
         F.cross_entropy(leaf(2, 3), mc.tensor([0, 2]), mc.ones(3, dtype=mc.float64))
@@ -196,7 +197,8 @@ BASES = {
 }  # of operations, and none themselves
 
 # Operations that only the compiler makes are tested beside it.
-FUSED = {op.__name__ for op in subclasses(Op) if op.__module__ in ("minicnn.ops.fused", "minicnn.ops.residual")}
+COMPILED = [f"minicnn.ops.{name}" for name in ("fused", "residual", "prepared", "inference")]
+FUSED = {op.__name__ for op in subclasses(Op) if op.__module__ in COMPILED}
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])

@@ -52,11 +52,13 @@ def test_compiled_and_not_agree_and_each_repeats_to_the_bit():
             assert tensor.numpy().tobytes() == states[1][name].numpy().tobytes(), name
         results[compiled] = first.history, states[0]
     assert results[True][1].keys() == results[False][1].keys() == mc.models.mnist_cnn().state_dict().keys()
+    # float32 over 8 steps. Where rounding decides otherwise which pixel ReLU lets through or pooling takes, the gradient of
+    # the filters jumps by a thousandth: each of the two was seen as far from float64 as they are from each other.
     for ours, theirs in zip(results[True][0], results[False][0], strict=True):
         for name in ("train_loss", "test_loss"):
-            assert ours[name] == pytest.approx(theirs[name], rel=1e-4)  # float32 over 8 steps
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
     for name, tensor in results[True][1].items():
-        np.testing.assert_allclose(tensor.numpy(), results[False][1][name].numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(tensor.numpy(), results[False][1][name].numpy(), rtol=1e-3, atol=2e-3, err_msg=name)
 
 
 def test_a_run_from_before_there_was_a_choice_goes_on_as_it_began(tmp_path):
