@@ -46,6 +46,7 @@ from ..nn import (
     SiLU,
     Softmax,
     Tanh,
+    TransformerEncoderLayer,
 )
 from ..nn import functional as F
 from ..random import Generator, default_generator
@@ -268,6 +269,8 @@ def _layer_jobs(dtype: DType) -> Iterator[Job]:
     for name, (shape, chain) in chains.items():
         yield f"{name} {dtype.name}", partial(_chain, chain, shape, dtype)
     yield f"matrix products, losses and optimisers {dtype.name}", partial(_the_rest, dtype)
+    yield f"resampling, selection and special functions {dtype.name}", partial(_on_tensors, dtype)
+    yield f"inference {dtype.name}", partial(_inference, dtype)
 
 
 def _chain(chain: list[Module], shape: tuple[int, ...], dtype: DType) -> None:
@@ -295,3 +298,34 @@ def _the_rest(dtype: DType) -> None:
     parameter = mc.nn.Parameter(mc.zeros(4, dtype=dtype))
     parameter.grad = mc.ones(4, dtype=dtype)
     optim.Adam([parameter], amsgrad=True).step()
+    for name in ("Adadelta", "Adagrad", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop"):
+        getattr(optim, name)([parameter]).step()
+
+
+def _on_tensors(dtype: DType) -> None:
+    image, places = _noise(2, dtype, (3, 8, 8)).requires_grad_(), _noise(2, dtype, (4, 4, 2)).requires_grad_()
+    F.interpolate(image, size=(5, 9), mode="bicubic").sum().backward()
+    F.grid_sample(image, places, align_corners=False).sum().backward()
+    rows = _noise(4, dtype, (50,))
+    rows.topk(30)
+    rows.kthvalue(20)
+    matrices = _noise(6, dtype, (5, 3))
+    matrices @ matrices.mT
+    x = (rows.abs() + 0.1).requires_grad_()
+    functions = (mc.erf, mc.erfc, mc.lgamma, mc.digamma)
+    sum(function(x).sum() for function in functions).backward()
+    mc.erfinv(rows.tanh() * 0.9)
+
+
+def _inference(dtype: DType) -> None:
+    """What plans without gradients call and training does not: a gate, attention, few pixels with many filters."""
+    for model, shape in (
+        (get_model("mobilenet_v3_small"), (3, 64, 64)),
+        (TransformerEncoderLayer(32, 2, 48, batch_first=True), (21, 32)),
+        (Conv2d(256, 320, 3, stride=2), (256, 5, 5)),
+    ):
+        with no_grad():
+            model.to(dtype).eval()
+            x = _noise(2, dtype, shape)
+            for network in (model, mc.compile(model)):
+                network(x)
