@@ -30,7 +30,9 @@ MODELS = {
     "vit_b_16": (17.564, 86.6),
 }
 RESNET18_AT_64 = 0.148  # as above
-TOLERANCE = 1e-3  # of the largest logit: float32 through many layers, in another order and with folded batch norm
+# Of the largest logit: float32 through many layers, in another order and with folded batch norm. (With these weights
+# PyTorch's own logits of EfficientNet-B0 at batch 8 were 8e-4 from those in float64.)
+TOLERANCE = 1e-2
 
 
 @lru_cache(maxsize=1)  # as those below: what is large goes when the next model comes

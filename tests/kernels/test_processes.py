@@ -18,12 +18,12 @@ from tests.helpers import kernel_smoke
 ROOT = Path(__file__).parents[2]
 
 
-def smoke(kernels: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run every kernel once in a process of its own."""
+def smoke(kernels: Path | None = None, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run every kernel once in a process of its own; a few with the option ``--few``."""
     path = os.pathsep.join([str(ROOT), str(kernels or Path(minicnn_kernels.__file__).parents[1])])
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "MINICNN_SIMD"))}
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.helpers.kernel_smoke"],
+        [sys.executable, "-W", "error", "-m", "tests.helpers.kernel_smoke", *options],
         env=variables | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"} | environment,
         cwd=ROOT,
         capture_output=True,
@@ -67,14 +67,8 @@ def test_every_kernel_is_tried(monkeypatch):
     assert tried == set(cpu.__all__)
 
 
-@pytest.mark.slow
-def test_with_checked_bounds():
-    """(The tiles, which are written in LLVM IR, are not seen by this: test_microkernel.py has them.)"""
-    outcome(smoke(NUMBA_BOUNDSCHECK="1"))
-
-
 def test_checked_bounds_bite(tmp_path):
-    """The test of that test, and of .ci/run's stage: an array that is too short is an error there, nothing here."""
+    """The test of .ci/run's stage, which runs all kernels with checked bounds: an array that is too short is an error."""
     code = "import numpy as np; from minicnn_kernels.cpu.activation import _relu; _relu(0, 9, np.ones(8), np.ones(9))"
     for checked in ("0", "1"):
         run = subprocess.run(
@@ -104,11 +98,11 @@ def test_read_only_install(tmp_path):
     before = sorted(install.rglob("*"))
     cache = tmp_path / "cache"
     try:
-        folder = Path(outcome(smoke(install, MINICNN_CACHE_DIR=str(cache)))[1])
+        folder = Path(outcome(smoke(install, "--few", MINICNN_CACHE_DIR=str(cache)))[1])
         assert folder.is_relative_to(cache)
         compiled = sorted((path.name, path.stat().st_mtime_ns) for path in folder.rglob("*.nbc"))
         assert compiled
-        outcome(smoke(install, MINICNN_CACHE_DIR=str(cache)))
+        outcome(smoke(install, "--few", MINICNN_CACHE_DIR=str(cache)))
         assert sorted((path.name, path.stat().st_mtime_ns) for path in folder.rglob("*.nbc")) == compiled
         assert sorted(install.rglob("*")) == before
     finally:
