@@ -65,7 +65,9 @@ def test_json_and_targets(tmp_path):
 def test_every_bench(bench, tmp_path):
     """torch.compile takes seconds for each module: once, with the whole model, is enough."""
     peers = (
-        [] if bench in ("train_step", "weights") else ["--peers", "channels_last", "JAX", "numpy", "compiled", "fused"]
+        []
+        if bench in ("train_step", "weights", "loading")
+        else ["--peers", "channels_last", "JAX", "numpy", "compiled", "fused"]
     )
     run(bench, "--quick", "--threads", "1", "--json", str(tmp_path), *peers)
     document = json.loads((tmp_path / f"{bench}.json").read_text())
