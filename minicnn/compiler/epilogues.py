@@ -4,14 +4,12 @@ The calls of a network in evaluation, as they were traced, are gone through in o
 made its operand, which nobody else may look at:
 
     Conv2d, Linear                   become ConvEpilogue, LinearEpilogue (``minicnn/ops/inference.py``), which have room for:
-    BatchNormEval behind a Conv2d    moves into the filters
+    BatchNormEval behind a Conv2d    moves into the filters (``folding.py``)
     Add behind one of these          the other operand (a residual branch) is added there
     activation behind one of these   done while the result is in the cache
     ReLU behind an Add               one pass, where none of these is near
     x * gate(mean(x))                squeeze-and-excitation's two layers become one SqueezeExcite; the 1x1 convolution that
                                      reads the product multiplies as it reads
-
-With s = gamma / sqrt(var + eps), ``conv(x, w) + b`` normalised is ``conv(x, s w) + s (b - mean) + beta``.
 
 A call only moves to a later place: the joined call runs where its last part ran. That is safe where nothing changes memory
 in between; a program that does (batch statistics, counters) is left as it is. So is one with a convolution that cannot be
@@ -24,8 +22,6 @@ import math
 from collections import Counter
 from typing import Any
 
-import numpy as np
-
 from ..autograd import Tensor
 from ..ops.activation import Hardsigmoid, Hardswish, Hardtanh, KernelActivation, ReLU
 from ..ops.activation_smooth import GELU, SiLU
@@ -36,6 +32,7 @@ from ..ops.matmul import Linear
 from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import AvgPool
 from ..ops.residual import AddReLU
+from .folding import folded_filters, sources_of
 from .trace import Call, Program, Value, Write
 
 _LAYERS = {Conv2d: ConvEpilogue, Linear: LinearEpilogue}
@@ -124,21 +121,13 @@ class _Joining:
         )  # fmt: skip
 
     def _normalised(self, conv: Call, norm: Call) -> Call:
-        """The convolution with other filters and another bias; worked out in float64, and rounded once."""
+        """The convolution with other filters and another bias."""
         x, weight, bias, *rest = conv.args
-        _, gamma, beta = norm.args
-        mean, var = norm.options["running_mean"], norm.options["running_var"]
-        sources = [weight, bias, gamma, beta, mean, var]
+        sources = sources_of(weight, bias, norm)
         if (rest and rest[0] is not None) or not all(t is None or isinstance(t, Tensor) for t in sources):
             return norm
-        scale = 1 / np.sqrt(var._array.astype(np.float64) + norm.options["eps"])
-        scale = scale if gamma is None else scale * gamma._array
-        shift = (0 if bias is None else bias._array) - mean._array.astype(np.float64)
-        shift = shift * scale + (0 if beta is None else beta._array)
-        filters = (weight._array * scale[:, None, None, None]).astype(weight._array.dtype)
-        folded = *conv.folded, *(t for t in sources if t is not None)
-        before = conv._replace(folded=folded)
-        args = x, Tensor(filters), Tensor(shift.astype(filters.dtype)), *rest
+        before = conv._replace(folded=(*conv.folded, *(t for t in sources if t is not None)))
+        args = x, *map(Tensor, folded_filters(weight, bias, norm)), *rest
         return self._joined(before, norm, args)
 
     def _squeeze(self, call: Call) -> None:

@@ -18,10 +18,9 @@ After that, a convolution or Linear hands its bias to the BatchNormTrain (or wha
 changes the running mean and nothing else (``ops/norm.py``, ``without_effect``). Its gradient is exactly 0 then, where adding
 up leaves rounding errors.
 
-Evaluation without gradients: with s = gamma / sqrt(var + eps), ``conv(x, w) + b`` normalised is ``conv(x, s w) + s (b -
-mean) + beta``. The new filters, or the old ones where there is no batch norm, become part of the operation, in the form that
-kernels work with (``minicnn/ops/prepared.py``), and with them of the plan, which dies with the versions of the tensors they
-came from (``plan.py``).
+Evaluation without gradients: batch norm moves into the filters (``folding.py``). The new ones, or the old ones where there
+is no batch norm, become part of the operation, in the form that kernels work with (``minicnn/ops/prepared.py``), and with
+them of the plan, which dies with the versions of the tensors they came from (``plan.py``).
 
 A chain through ``Add`` may come from either side; the other operand, of the same shape and type, is an operand of the fused
 operation, after those of the first.
@@ -35,8 +34,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ..autograd import Op, Tensor
 from ..ops.activation import ReLU
@@ -57,6 +54,7 @@ from ..ops.norm import BatchNormEval, BatchNormTrain
 from ..ops.pooling import MaxPool2d
 from ..ops.prepared import FixedConv2d, PreparedConv2d
 from ..ops.residual import AddReLU, BatchNormAddReLU
+from .folding import folded_filters, sources_of
 from .show import address_of
 from .trace import Call, Program, Value, Write
 
@@ -101,31 +99,16 @@ def _prepared(links: list[Link], program: Program) -> list[Call]:
     """A convolution with weights that stay as they are, and what may follow: batch norm, an addition, ReLU."""
     conv, last = links[0].call, links[-1].call
     x, weight, bias = conv.args
-    sources, arrays = [weight, bias], (weight._array, None if bias is None else bias._array)
+    sources: list[Tensor | None] = [weight, bias]
+    arrays = weight._array, None if bias is None else bias._array
     if len(links) > 1 and links[1].call.op is BatchNormEval:
-        norm = links[1].call
-        sources += [*norm.args[1:], norm.options["running_mean"], norm.options["running_var"]]
-        arrays = _folded(conv, norm)
+        sources = sources_of(weight, bias, links[1].call)
+        arrays = folded_filters(weight, bias, links[1].call)
     others = [a for link in links if link.call.op is Add for a in link.others]
     layer = FixedConv2d(*arrays, conv.options, rectify=last.op is ReLU)
     folded = tuple(t for t in sources if t is not None)
     names = _names(links) if len(links) > 1 else ()
     return [Call(PreparedConv2d, (x, *others), {"layer": layer}, last.outputs, conv.recording, names, folded)]
-
-
-def _folded(conv: Call, norm: Call) -> tuple[np.ndarray, np.ndarray]:
-    """Filters and bias of a convolution that is normalised."""
-    _, weight, bias = conv.args
-    _, gamma, beta = norm.args
-    mean, var = norm.options["running_mean"], norm.options["running_var"]
-    # In float64: the folded filters are rounded once.
-    scale = 1 / np.sqrt(var._array.astype(np.float64) + norm.options["eps"])
-    if gamma is not None:
-        scale = scale * gamma._array
-    shift = (0 if bias is None else bias._array) - mean._array.astype(np.float64)
-    shift = shift * scale + (0 if beta is None else beta._array)
-    dtype = weight._array.dtype
-    return (weight._array * scale[:, None, None, None]).astype(dtype), shift.astype(dtype)
 
 
 PATTERNS = (
