@@ -15,28 +15,24 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minicnn.autograd import Tensor
-from minicnn.random import Generator
-
-from .arrays import after_to_tensor, check_labels
-from .dataset import BatchGetter, Dataset, as_index_array
+from .arrays import check_labels
 from .downloads import datasets_folder, download, mirror_urls
 from .errors import DatasetError, DatasetNotFoundError
+from .labelled_images import LabelledImages
 from .plain_pickle import read_plain_pickle
-from .transforms.batched import Batched
 
 _PIXELS = 3 * 32 * 32
 # CIFAR-100's training file takes 155 MB, and an archive unpacked 185 MB.
 _MAX_FILE, _MAX_TOTAL, _MAX_READ, _MAX_MEMBERS = 1 << 28, 1 << 30, 1 << 24, 1000
 
 
-class CIFAR10(Dataset[tuple[Any, Any]]):
+class CIFAR10(LabelledImages):
     """Ten classes (Krizhevsky 2009, "Learning multiple layers of features from tiny images"): 50,000 and 10,000.
 
     Item i is (image, label): a PIL image of mode "RGB", or what ``transform`` makes of it, and an int.
@@ -77,57 +73,16 @@ class CIFAR10(Dataset[tuple[Any, Any]]):
     mean: ClassVar[tuple[float, float, float]] = (0.4914, 0.4822, 0.4465)
     std: ClassVar[tuple[float, float, float]] = (0.2470, 0.2435, 0.2616)
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str] | None = None,
-        train: bool = True,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        download: bool = False,
-    ):
-        self.root = None if root is None else Path(os.path.expanduser(root))
-        self.train = train
-        self.transform = transform
-        self.target_transform = target_transform
-        self.source = self._locate(download)
-        binary = not (self.source / self._files[0]).is_file()
-        images, labels = self._read_binary() if binary else self._read_pickles()
-        self.data = images
-        self.targets: list[int] = labels.tolist()
-        self.classes = self._class_names(binary)
+    def _item(self, index: Any) -> tuple[np.ndarray, int]:
+        return self.data[index], self.targets[index]
+
+    def _items(self, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # (n, h, w, c) -> (k, c, h, w)
+        return np.moveaxis(self.data[where], 3, 1), np.array([self.targets[i] for i in where], np.int64)
 
     @property
     def _files(self) -> list[str]:
         return self.train_files if self.train else self.test_files
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """Class name -> label."""
-        return {name: label for label, name in enumerate(self.classes)}
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: Any) -> tuple[Any, Any]:
-        from PIL import Image
-
-        image: Any = Image.fromarray(self.data[index])
-        if self.transform is not None:
-            image = self.transform(image)
-        target: Any = self.targets[index]
-        return image, target if self.target_transform is None else self.target_transform(target)
-
-    @property
-    def get_batch(self) -> BatchGetter | None:
-        """Batches at once where ``transform`` has ToTensor, after crops and flips at most; None elsewhere."""
-        rest = after_to_tensor(self.transform)
-        if rest is None or self.target_transform is not None:
-            return None
-        return lambda indices, generators: self._batch(as_index_array(indices), generators, rest)
-
-    def _batch(self, where: np.ndarray, generators: Sequence[Generator], rest: Batched) -> list[Tensor]:
-        pixels = np.moveaxis(self.data[where], 3, 1)  # (n, h, w, c) -> (k, c, h, w)
-        return [Tensor(rest(pixels, generators)), Tensor(np.asarray(self.targets, np.int64)[where])]
 
     # ---- where the files are
 
@@ -162,6 +117,12 @@ class CIFAR10(Dataset[tuple[Any, Any]]):
         return folder
 
     # ---- what is in them
+
+    def _read(self) -> None:
+        binary = not (self.source / self._files[0]).is_file()
+        self.data, labels = self._read_binary() if binary else self._read_pickles()
+        self.targets = labels.tolist()
+        self.classes = self._class_names(binary)  # type: ignore[misc]  # of each archive its own
 
     def _read_pickles(self) -> tuple[np.ndarray, np.ndarray]:
         """Images (n, 32, 32, 3) uint8 and labels (n,) int64."""
@@ -212,10 +173,6 @@ class CIFAR10(Dataset[tuple[Any, Any]]):
         if not isinstance(names, list) or len(names) != self.n_classes or not all(isinstance(n, str) for n in names):
             raise DatasetError(f"{path}: expected the names of {self.n_classes} classes")
         return names
-
-    def __repr__(self) -> str:
-        split = "train" if self.train else "test"
-        return f"{type(self).__name__}({len(self)} images, {split} split, from {self.source})"
 
 
 class CIFAR100(CIFAR10):

@@ -10,28 +10,25 @@ Read next: `idx.py` for the file format, `downloads.py`, and `catalogue.py`, whi
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minicnn.autograd import Tensor
-from minicnn.random import Generator
 
-from .arrays import after_to_tensor, check_labels
-from .dataset import BatchGetter, Dataset, as_index_array
+from .arrays import check_labels
 from .downloads import datasets_folder, download, mirror_urls
 from .errors import DatasetError, DatasetNotFoundError
 from .idx import read_idx
-from .transforms.batched import Batched
+from .labelled_images import LabelledImages
 
 _MAX_BYTES = 1 << 28  # MNIST's training images take 47 MB
 _DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
-class MNIST(Dataset[tuple[Any, Any]]):
+class MNIST(LabelledImages):
     """Handwritten digits (LeCun, Cortes and Burges): 60,000 to train with and 10,000 to test, 28 x 28, in ten classes.
 
     Item i is (image, label): a PIL image of mode "L", or what ``transform`` makes of it, and an int.
@@ -71,23 +68,6 @@ class MNIST(Dataset[tuple[Any, Any]]):
     system_folders: ClassVar[list[str]] = []
     remedy: ClassVar[str] = ""
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str] | None = None,
-        train: bool = True,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        download: bool = False,
-    ):
-        self.root = None if root is None else Path(os.path.expanduser(root))
-        self.train = train
-        self.transform = transform
-        self.target_transform = target_transform
-        self.source = self._locate(download)
-        images, labels = read_idx_pair(self.source, train, len(self.classes), size=(28, 28))
-        self.data = Tensor(images)
-        self.targets = Tensor(labels)
-
     @property
     def raw_folder(self) -> Path:
         """Where a download goes."""
@@ -95,34 +75,15 @@ class MNIST(Dataset[tuple[Any, Any]]):
             return datasets_folder() / self.name
         return self.root / type(self).__name__ / "raw"
 
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """Class name -> label."""
-        return {name: label for label, name in enumerate(self.classes)}
+    def _read(self) -> None:
+        images, labels = read_idx_pair(self.source, self.train, len(self.classes), size=(28, 28))
+        self.data, self.targets = Tensor(images), Tensor(labels)
 
-    def __len__(self) -> int:
-        return len(self.data)
+    def _item(self, index: Any) -> tuple[np.ndarray, int]:
+        return self.data._array[index], int(self.targets._array[index])
 
-    def __getitem__(self, index: Any) -> tuple[Any, Any]:
-        from PIL import Image
-
-        image: Any = Image.fromarray(self.data._array[index])
-        if self.transform is not None:
-            image = self.transform(image)
-        target: Any = int(self.targets._array[index])
-        return image, target if self.target_transform is None else self.target_transform(target)
-
-    @property
-    def get_batch(self) -> BatchGetter | None:
-        """Batches at once where ``transform`` has ToTensor, after crops and flips at most; None elsewhere."""
-        rest = after_to_tensor(self.transform)
-        if rest is None or self.target_transform is not None:
-            return None
-        return lambda indices, generators: self._batch(as_index_array(indices), generators, rest)
-
-    def _batch(self, where: np.ndarray, generators: Sequence[Generator], rest: Batched) -> list[Tensor]:
-        pixels = self.data._array[where][:, None]  # (n, h, w) -> (k, 1, h, w)
-        return [Tensor(rest(pixels, generators)), Tensor(self.targets._array[where])]
+    def _items(self, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.data._array[where][:, None], self.targets._array[where]  # (n, h, w) -> (k, 1, h, w)
 
     def _locate(self, may_download: bool) -> Path:
         """The folder that has both files of this split."""
@@ -149,10 +110,6 @@ class MNIST(Dataset[tuple[Any, Any]]):
                 mirror_urls(self.name, file, self.mirrors), self.resources[file], self.raw_folder / file, advice=by_hand
             )
         return self.raw_folder
-
-    def __repr__(self) -> str:
-        split = "train" if self.train else "test"
-        return f"{type(self).__name__}({len(self)} images, {split} split, from {self.source})"
 
 
 class FashionMNIST(MNIST):
