@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from hypothesis import strategies as st
 from minicnn_kernels import cpu, reference
 from minicnn_kernels.windows import window_tables
 from tests.helpers.kernel_cases import DTYPES, ORDERS, PoolCase, arrange, assert_close, normal, num_threads, pool_cases
+from tests.helpers.untouched import assert_untouched
 from tests.helpers.vector_widths import WIDTHS
 
 ROOT = Path(__file__).parents[2]
@@ -303,26 +302,13 @@ def test_relu_dropout_keeps_nan():
 # ---- memory that the vector instructions may touch
 
 
-def run_guarded(*arguments: str, **environment: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.guarded_fused", *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])} | environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, f"exit status {run.returncode}\n{run.stderr[-3000:]}"  # -11: a page was touched
-    assert run.stdout.strip() == "untouched"
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
 @pytest.mark.parametrize("simd", WIDTHS)
 def test_nothing_outside_the_arrays_is_touched(simd):
-    run_guarded(MINICNN_SIMD=simd)
+    assert_untouched("guarded_fused", MINICNN_SIMD=simd)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
 def test_without_compilation():
     """The same loops as plain Python: a debugger can step through them."""
-    run_guarded("--few", NUMBA_DISABLE_JIT="1")
+    assert_untouched("guarded_fused", "--few", NUMBA_DISABLE_JIT="1")

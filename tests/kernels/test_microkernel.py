@@ -12,6 +12,7 @@ import pytest
 
 from minicnn_kernels.cpu import gemm
 from minicnn_kernels.cpu.microkernel import tile_columns
+from tests.helpers.untouched import assert_untouched
 from tests.helpers.vector_widths import WIDTHS
 
 ROOT = Path(__file__).parents[2]
@@ -21,18 +22,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("simd", WIDTHS)
 @pytest.mark.parametrize("script", ["guarded_products", "guarded_kernels"])
 def test_nothing_outside_the_operands_is_touched(script, simd):
-    run = subprocess.run(
-        [sys.executable, "-m", f"tests.helpers.{script}"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "MINICNN_SIMD": simd},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, (
-        f"exit status {run.returncode}\n{run.stderr[-3000:]}"
-    )  # -11: a protected page was touched
-    assert run.stdout.strip() == "untouched"
+    assert_untouched(script, MINICNN_SIMD=simd)
 
 
 def test_the_fence_bites():

@@ -25,6 +25,7 @@ from tests.helpers.kernel_cases import (
     numbers,
     pool_cases,
 )
+from tests.helpers.untouched import assert_untouched
 from tests.helpers.vector_widths import WIDTHS
 
 ROOT = Path(__file__).parents[2]
@@ -260,16 +261,7 @@ def test_max_against_torch(case: PoolCase):
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
 @pytest.mark.parametrize("simd", WIDTHS)
 def test_nothing_outside_the_arrays_is_touched(simd):
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.guarded_pooling"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "MINICNN_SIMD": simd},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, f"exit status {run.returncode}\n{run.stderr[-3000:]}"  # -11: a page was touched
-    assert run.stdout.strip() == "untouched"
+    assert_untouched("guarded_pooling", MINICNN_SIMD=simd)
 
 
 def test_plain_python_runs_the_same_loops():
