@@ -180,6 +180,12 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _empty_bytes(*args: Any) -> bytes:
+    if args:  # bytes(10**12) would be that many zeros
+        raise Refused("bytes of something; only empty ones are written so")
+    return b""
+
+
 _CALLS: dict[str, Any] = {
     "collections.OrderedDict": _ordered_dict,
     "torch.Size": _size,
@@ -190,7 +196,8 @@ _CALLS: dict[str, Any] = {
     "numpy.dtype": _numpy_dtype,
     "numpy.core.multiarray.scalar": _numpy_scalar,
     "numpy._core.multiarray.scalar": _numpy_scalar,
-    "_codecs.encode": _encode,
+    "_codecs.encode": _encode,  # bytes, and empty ones: what pickle's protocol 2 has instead of an opcode
+    "__builtin__.bytes": _empty_bytes,
     "builtins.set": _set,
     "__builtin__.set": _set,
     "argparse.Namespace": Namespace,

@@ -226,6 +226,7 @@ OPCODE_FAMILIES = {
     "a NumPy scalar of too few bytes": (
         b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\x00\x00\x00f8\x85RC\x02la\x86R."
     ),
+    "bytes of a length": b"c__builtin__\nbytes\nJ\x00\x00\x00\x7f\x85R.",
     "encode with a codec": b"c_codecs\nencode\nX\x02\x00\x00\x00laX\x05\x00\x00\x00rot13\x86R.",
     "Namespace with arguments": b"cargparse\nNamespace\nK\x01\x85R.",
     "a parameter of text": b"ctorch._utils\n_rebuild_parameter\n(X\x02\x00\x00\x00la\x88}tR.",
