@@ -41,11 +41,13 @@ def weights(name: str) -> Mapping[str, np.ndarray]:
     import minicnn as mc
 
     mc.manual_seed(0)
-    model = getattr(mc.models, name)()
+    model = getattr(mc.models, name)().eval()
     for module in model.modules():
         if isinstance(module, mc.nn.BatchNorm2d):
-            module.momentum = 1.0  # the averages of one batch
-    (x,) = arrays((4, 3, 64, 64))
+            module.train().momentum = 1.0  # the averages of one batch
+    # Of images as large as those it will see: of smaller ones the last layers have few pixels, and the numbers grow from
+    # layer to layer, to where an activation is zero or tiny.
+    (x,) = arrays((4, 3, 224, 224))
     with mc.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1 and not parameter.any():

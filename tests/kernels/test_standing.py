@@ -80,6 +80,18 @@ def test_activations_of_what_is_not_finite(activation):
     np.testing.assert_allclose(out[~odd], expected[~odd], rtol=1e-6, atol=1e-30)
 
 
+@pytest.mark.parametrize("activation", ["silu", "sigmoid"])
+def test_far_below_zero_there_is_nothing_left_that_is_too_small_for_a_normal_number(activation):
+    """The next layer would take ten times as long: it multiplies with these numbers."""
+    x = np.linspace(-3000, -70, 1000, dtype=np.float32)[None]
+    out, one = np.empty_like(x), np.ones((1, 1), np.float32)
+    run(cpu.linear_launches(one, np.zeros((x.size, 1), np.float32), None, x, activation, (), out, {}))
+    assert not out[x < -87].any()
+    size = np.abs(out[x >= -87])
+    assert size.min() >= np.finfo(np.float32).tiny
+    assert size.max() < 1e-28
+
+
 def test_what_cannot_be_made_ready():
     conv = standing_cases.conv
     rng = np.random.default_rng(3)
