@@ -99,7 +99,7 @@ def axis_matrix(
         scale = dtype.type(1 / scale_factor if scale_factor else size / n_out)
     o = np.arange(n_out).astype(dtype)
     if antialias:
-        matrix = _antialiased(size, o, scale, method, align_corners)
+        matrix = _antialiased(size, o, scale, method)
     elif method.startswith("nearest"):
         place = np.floor((o + dtype.type(0.5)) * scale if method == "nearest-exact" else o * scale)
         matrix = _fixed(np.minimum(place, size - 1)[:, np.newaxis], np.ones((n_out, 1), dtype))
@@ -125,11 +125,10 @@ def _fixed(columns: np.ndarray, weights: np.ndarray) -> AxisMatrix:
     return AxisMatrix(np.arange(n_out + 1) * taps, columns.astype(np.int64).reshape(-1), weights.reshape(-1))
 
 
-def _antialiased(size: int, o: np.ndarray, scale: np.floating, method: str, align_corners: bool) -> AxisMatrix:
+def _antialiased(size: int, o: np.ndarray, scale: np.floating, method: str) -> AxisMatrix:
     weight_at, reach = FILTERS[method]
     stretch = max(float(scale), 1.0)
-    half = 0.0 if align_corners else 0.5
-    centres = float(scale) * (o.astype(np.float64) + half) + (0.5 - half)
+    centres = float(scale) * (o.astype(np.float64) + 0.5)  # with aligned corners too: so torch has it
     firsts = np.maximum((centres - reach * stretch + 0.5).astype(np.int64), 0)
     stops = np.minimum((centres + reach * stretch + 0.5).astype(np.int64), size)
     columns = [np.arange(first, stop) for first, stop in zip(firsts, stops, strict=True)]

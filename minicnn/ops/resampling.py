@@ -119,6 +119,8 @@ def interpolate(
         require_floating(input, "input", f"interpolate with mode {mode!r}")
     dtype = input._array.dtype if input.is_floating_point() else np.dtype(np.float64)
     options = MODES[mode][0], bool(align_corners), bool(antialias)
+    if mode == "nearest":
+        factors = _nearest_factors(spatial, sizes, factors)
     matrices = tuple(_matrix(*axis, *options, dtype) for axis in zip(spatial, sizes, factors, strict=True))
     return Resample.apply(input, matrices=matrices)
 
@@ -150,6 +152,16 @@ def _sizes(spatial: tuple[int, ...], size: Any, scale_factor: Any, recompute: bo
     factors = tuple(float(factor) for factor in _each("scale_factor", scale_factor, axes))
     sizes = tuple(int(np.floor(n * factor)) for n, factor in zip(spatial, factors, strict=True))
     return sizes, (None,) * axes if recompute else factors
+
+
+def _nearest_factors(spatial: tuple[int, ...], sizes: tuple[int, ...], factors: tuple) -> tuple:
+    """For images in the old way: where a factor such as 1.1 or 2.1 ends at the same size or at twice, it is taken as 1 or 2.
+
+    So torch does it for images (and for volumes in channels-last order only, which is not followed).
+    """
+    if len(spatial) != 2:
+        return factors
+    return tuple(None if n_out in (n, 2 * n) else f for n, n_out, f in zip(spatial, sizes, factors, strict=True))
 
 
 def _each(name: str, value: Any, axes: int) -> tuple:

@@ -64,7 +64,8 @@ def tolerance(x):
 @given(x=arrays())
 def test_one_operand(name, x):
     if name == "digamma":
-        x = np.where(x == np.floor(x), np.abs(x), x)  # torch's trigamma is finite at its poles, but for 0
+        # torch's trigamma is finite at its poles, but for 0, and in float32 it loses its digits on the way there
+        x = np.where(np.abs(x - np.round(x)) < 0.01, np.abs(x) + 0.5, x)
     compare(ONE[name], x, **tolerance(x))
 
 

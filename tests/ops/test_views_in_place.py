@@ -7,7 +7,7 @@ import gc
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import minicnn as mc
@@ -93,7 +93,10 @@ def test_the_base_is_changed(view, change):
     ),
     seed=SEEDS,
 )
+@example(steps=[(0, "all", "exp_"), (0, "all", "add_")], seed=0)
 def test_any_order_of_views_and_changes(steps, seed):
+    """Where torch refuses because what a gradient needs was changed (exp_, then add_), it is asked again, with copies."""
+
     def script(m, x, w):
         tensors = [x]
         for number, view, change in steps:
@@ -102,7 +105,13 @@ def test_any_order_of_views_and_changes(steps, seed):
             CHANGES[change](m, tensors[number % len(tensors)], w)
         return tensors
 
-    same(script, seed)
+    try:
+        same(script, seed)
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda kept: kept):
+            same(script, seed)
 
 
 def test_a_tensor_without_a_history_takes_one_over():
