@@ -105,9 +105,9 @@ def _photographs(
 
 def trained_model(run: RunFolder, config: TrainConfig, described: dict[str, Any]) -> Module:
     """The trained model of a `minicnn train` run in evaluation mode."""
-    from ..models import get_model
+    from ..training.recipe import build_model
 
-    model = get_model(config.model, num_classes=len(described["classes"]))
+    model = build_model(config.model, described["classes"], described["mean"])
     run.load_weights(model, config.model)
     return model.eval()
 

@@ -27,7 +27,8 @@ class ScheduleName(StrEnum):
 DataOption = Annotated[
     str,
     typer.Option(
-        help="mnist10k (comes with minicnn), mnist, fashion-mnist, kmnist, or a folder of class-named folders of images.",
+        help="mnist10k (comes with minicnn), mnist, fashion-mnist, kmnist, qmnist, emnist-SPLIT, cifar10, cifar100, or a "
+        "folder of class-named folders of images.",
         metavar="NAME|FOLDER",
     ),
 ]
@@ -73,8 +74,8 @@ CheckpointEveryOption = Annotated[
 RunArgument = Annotated[Path, typer.Argument(help="Folder that `minicnn train` or `finetune` made.", metavar="RUN")]
 
 
-def model_name(name: str, option: str) -> str:
-    """A ready-made model's full name; ``option`` is what the message calls it by.
+def model_name(name: str, option: str, more: tuple[str, ...] = ()) -> str:
+    """A small model's full name; ``option`` is what the message calls it by, ``more`` are names that do as well.
 
     Raises
     ------
@@ -83,6 +84,6 @@ def model_name(name: str, option: str) -> str:
     from ..models import SMALL
 
     name = {"cnn": "mnist_cnn"}.get(name, name)
-    if name not in SMALL:
-        raise typer.BadParameter(f"{option} {name}: there is cnn, {', '.join(sorted(SMALL))}")
+    if name not in SMALL and name not in more:
+        raise typer.BadParameter(f"{option} {name}: there is cnn, {', '.join(sorted([*SMALL, *more]))}")
     return name

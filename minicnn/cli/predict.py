@@ -26,8 +26,8 @@ def predict(
 ) -> None:
     """Name the three likeliest classes of each picture, and show what the network saw.
 
-    For a run on MNIST a picture becomes a digit as MNIST has them: inverted when its background is bright, cropped to
-    the ink, scaled and centred. For other runs it becomes grey and 28 x 28.
+    For a run on MNIST, QMNIST or EMNIST a picture becomes a digit as MNIST has them: inverted when its background is
+    bright, cropped to the ink, scaled and centred. For other runs it becomes grey and 28 x 28, for CIFAR 32 x 32 in colour.
     """
     from ..training import FinetuneConfig, RunFolder
     from ..training.digit_image import prepare_picture
@@ -50,12 +50,14 @@ def predict(
 
 
 def top(model: Module, seen: np.ndarray, described: dict[str, Any], count: int = 3) -> list[tuple[str, float]]:
-    """The likeliest classes of a grey image (h, w) from 0 to 1, with their probabilities, the likeliest first."""
+    """The likeliest classes of an image (h, w) or (h, w, c) from 0 to 1, with their probabilities, the likeliest first."""
+    import numpy as np
+
     import minicnn as mc
 
-    x = mc.tensor(
-        ((seen - described["mean"]) / described["std"])[None, None], dtype=mc.float32
-    )  # (h, w) -> (1, 1, h, w)
+    normalised = (seen - np.asarray(described["mean"])) / np.asarray(described["std"])
+    planes = normalised[None] if seen.ndim == 2 else np.moveaxis(normalised, 2, 0)
+    x = mc.tensor(planes[None], dtype=mc.float32)  # (c, h, w) -> (1, c, h, w)
     with mc.no_grad():
         probabilities = mc.nn.functional.softmax(model(x), dim=1).numpy()[0]
     order = probabilities.argsort(kind="stable")[::-1][:count]

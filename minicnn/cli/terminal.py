@@ -106,17 +106,19 @@ def picture_lines(image: np.ndarray) -> list[str]:
 
 
 def print_picture(image: np.ndarray) -> None:
-    """Show a grey image in the terminal: half blocks in 256 greys where it can, ten ASCII characters elsewhere."""
+    """Show an image, (h, w) or (h, w, 3) from 0 to 1: half blocks in colours where the terminal can, else ten characters."""
     if not (is_live() and can_encode("▀") and not os.environ.get("NO_COLOR")):
-        print("\n".join("    " + line.rstrip() for line in picture_lines(image)))
+        grey = image if image.ndim == 2 else image.mean(axis=2)
+        print("\n".join("    " + line.rstrip() for line in picture_lines(grey)))
         return
     from rich.text import Text
 
-    padded = np.pad(image, ((0, image.shape[0] % 2), (0, 0)))
-    grey = np.clip(np.rint(padded * 255), 0, 255).astype(int)
+    colours = image if image.ndim == 3 else image[..., None].repeat(3, axis=2)
+    padded = np.pad(colours, ((0, image.shape[0] % 2), (0, 0), (0, 0)))
+    numbers = np.clip(np.rint(padded * 255), 0, 255).astype(int)
     out = console()
-    for top, bottom in zip(grey[0::2], grey[1::2], strict=True):
+    for top, bottom in zip(numbers[0::2], numbers[1::2], strict=True):
         line = Text("    ")
-        for a, b in zip(top.tolist(), bottom.tolist(), strict=True):
-            line.append("▀", style=f"rgb({a},{a},{a}) on rgb({b},{b},{b})")
+        for (r, g, b), below in zip(top.tolist(), bottom.tolist(), strict=True):
+            line.append("▀", style=f"rgb({r},{g},{b}) on rgb({','.join(map(str, below))})")
         out.print(line)

@@ -42,8 +42,13 @@ def train(
     data: DataOption = "mnist10k",
     data_root: DataRootOption = None,
     model: Annotated[
-        str, typer.Option(help="cnn (or mnist_cnn), lenet5 or mlp.", metavar="NAME", rich_help_panel=RECIPE)
-    ] = "cnn",
+        str | None,
+        typer.Option(
+            help="cnn (or mnist_cnn), lenet5, mlp or resnet20; else cnn, and for CIFAR resnet20.",
+            metavar="NAME",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None,
     epochs: EpochsOption = 5,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a step.", rich_help_panel=RECIPE)] = 64,
     lr: Annotated[
@@ -75,14 +80,18 @@ def train(
 
     Ctrl-C finishes the step, saves everything and prints the command that continues the run.
     """
-    from ..data import DATASET_NAMES
+    from ..data import DATASET_NAMES, dataset_name
     from ..training import TrainConfig
     from ..training.recipe import build_trainer, claim_threads, open_data, resume_run, start_run
 
+    if data not in DATASET_NAMES:
+        data = str(Path(data).resolve()) if Path(data).is_dir() else dataset_name(data) or data
+    if model is None:
+        model = "resnet20" if data in ("cifar10", "cifar100") else "cnn"
     choices: dict[str, Any] = {
-        "data": str(Path(data).resolve()) if data not in DATASET_NAMES and Path(data).is_dir() else data,
+        "data": data,
         "data_root": str(data_root.resolve()) if data_root else None,
-        "model": model_name(model, "--model"),
+        "model": model_name(model, "--model", ("resnet20",)),
         "epochs": epochs,
         "batch_size": batch_size,
         "lr": lr,

@@ -4,8 +4,8 @@ Where to read what:
 
 - `dataset.py`, `sampler.py`, `collate.py`: torch.utils.data's building blocks
 - `loader.py`, `fetch.py`, `workers.py`: DataLoader, one batch, its threads; `randomness.py`: whose random numbers
-- `mnist.py`, `cifar.py`, `image_folder.py`: data sets; `idx.py`, `plain_pickle.py`, `images.py`, `downloads.py`: their
-  files
+- `mnist.py`, `nist.py`, `cifar.py`, `image_folder.py`: data sets; `idx.py`, `plain_pickle.py`, `archives.py`, `images.py`,
+  `downloads.py`: their files
 - `catalogue.py`, `arrays.py`: `open_dataset`, which the command line uses; `divided_folder.py`: what is set aside
 - `transforms/`: what happens to an image on its way to a batch: crops, flips, colours, rotations, normalising
 
@@ -14,7 +14,7 @@ Importing this imports neither Pillow nor Pooch; what needs them does so when it
 
 from . import transforms
 from .arrays import ImageArrayDataset
-from .catalogue import DATASET_NAMES, DatasetPair, open_dataset
+from .catalogue import DATASET_NAMES, DatasetPair, dataset_name, open_dataset
 from .cifar import CIFAR10, CIFAR100
 from .collate import default_collate, default_convert
 from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
@@ -25,6 +25,7 @@ from .image_folder import ImageFiles, ImageFolder
 from .images import open_image, pil_loader, read_grey, to_grey
 from .loader import DataLoader
 from .mnist import KMNIST, MNIST, FashionMNIST, MNIST10k
+from .nist import EMNIST, QMNIST
 from .randomness import sample_generator
 from .sampler import (
     BatchSampler,
@@ -40,8 +41,10 @@ __all__ = [
     "CIFAR10",
     "CIFAR100",
     "DATASET_NAMES",
+    "EMNIST",
     "KMNIST",
     "MNIST",
+    "QMNIST",
     "BatchSampler",
     "ConcatDataset",
     "DataLoader",
@@ -66,6 +69,7 @@ __all__ = [
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "dataset_name",
     "datasets_folder",
     "default_collate",
     "default_convert",

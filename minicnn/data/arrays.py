@@ -1,4 +1,4 @@
-"""Small grey images that live in memory as 8-bit arrays, and how they become batches of float tensors.
+"""Small images that live in memory as 8-bit arrays, and how they become batches of float tensors.
 
 A batch is one gather; where there is a random transform, its batched form runs on the whole of it. Read next:
 `catalogue.py`, which opens data sets as these.
@@ -25,17 +25,17 @@ MOVING_PIXELS = (RandomCrop, RandomHorizontalFlip, RandomVerticalFlip)
 
 
 class ImageArrayDataset(Dataset[tuple[Tensor, int]]):
-    """Grey images in memory: item i is (image (1, h, w) float32, label int), normalised.
+    """Images in memory, grey or in colour: item i is (image (c, h, w) float32, label int), normalised.
 
         image = (transform(pixels / 255) - mean) / std
 
     Parameters
     ----------
-    images : (n, h, w) uint8.
+    images : (n, h, w) or (n, h, w, c) uint8.
     labels : (n,) integers from 0 to ``len(classes) - 1``.
-    transform : an augmentation of float tensors (1, h, w) in 0..1, before normalising (so that 0 is the background);
+    transform : an augmentation of float tensors (c, h, w) in 0..1, before normalising (so that 0 is the background);
         None leaves the images as they are. May be set later.
-    mean, std : of the training pixels in 0..1; see `pixel_statistics`.
+    mean, std : of the training pixels in 0..1, one number or one a channel; see `pixel_statistics`.
     classes : names; None numbers them.
 
     Raises
@@ -53,32 +53,37 @@ class ImageArrayDataset(Dataset[tuple[Tensor, int]]):
         labels: np.ndarray,
         transform: Callable[[Tensor], Tensor] | None = None,
         *,
-        mean: float = 0.0,
-        std: float = 1.0,
+        mean: float | Sequence[float] = 0.0,
+        std: float | Sequence[float] = 1.0,
         classes: Sequence[str] | None = None,
     ):
         images, labels = np.asarray(images), np.asarray(labels)
-        if images.ndim != 3 or images.dtype != np.uint8:
-            raise ValueError(f"images: expected (n, h, w) uint8, got {images.shape} {images.dtype}")
+        if images.ndim not in (3, 4) or images.dtype != np.uint8:
+            raise ValueError(f"images: expected (n, h, w) or (n, h, w, c) uint8, got {images.shape} {images.dtype}")
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             raise ValueError(f"labels: expected ({len(images)},) integers, got {labels.shape} {labels.dtype}")
         if classes is None:
             classes = [str(number) for number in range(int(labels.max()) + 1 if len(labels) else 0)]
         check_labels(labels, len(classes), "labels")
-        if not std > 0:
+        # (n, h, w) -> (n, 1, h, w), (n, h, w, c) -> (n, c, h, w): a view
+        self._planes = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1)
+        self._mean, self._std = (np.asarray(value, np.float32).reshape(-1, 1, 1) for value in (mean, std))
+        for name, given, value in (("mean", mean, self._mean), ("std", std, self._std)):
+            if len(value) not in (1, self._planes.shape[1]):
+                raise ValueError(f"{name}: expected one number or {self._planes.shape[1]}, got {given!r}")
+        if not (self._std > 0).all():
             raise ValueError(f"std: expected a number above 0, got {std}")
         self.images = images
         self.labels = labels.astype(np.int64)
         self.transform = transform
-        self.mean = float(mean)
-        self.std = float(std)
+        self.mean, self.std = (tuple(map(float, v)) if np.ndim(v) else float(v) for v in (mean, std))  # type: ignore[arg-type]
         self.classes = tuple(classes)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: Any) -> tuple[Tensor, int]:
-        image = scale_to_unit(self.images[index][None])  # (h, w) -> (1, h, w)
+        image = scale_to_unit(self._planes[index])
         if self.transform is not None:
             image = self.transform(Tensor(image))._array
         return Tensor(self._normalised(image)), int(self.labels[index])
@@ -92,14 +97,14 @@ class ImageArrayDataset(Dataset[tuple[Tensor, int]]):
         return lambda indices, generators: self._batch(as_index_array(indices), generators, transform)
 
     def _batch(self, where: np.ndarray, generators: Sequence[Generator], transform: Batched | None) -> list[Tensor]:
-        images = scale_to_unit(self.images[where][:, None])  # (n, h, w) -> (k, 1, h, w)
+        images = scale_to_unit(self._planes[where])
         if transform is not None:
             images = transform(images, generators)
         return [Tensor(self._normalised(images)), Tensor(self.labels[where])]
 
     def _normalised(self, x: np.ndarray) -> np.ndarray:
-        result = x - np.float32(self.mean)
-        result /= np.float32(self.std)
+        result = x - self._mean
+        result /= self._std
         return result
 
 

@@ -4,23 +4,18 @@ Files are looked for in ``root`` (there, and in the folders that the archives ho
 official batches for Python, or the binary ones, or the archive itself, which is then unpacked beside it. Only then, and
 only when asked, the archive is downloaded. What is found is checked by shape and content.
 
-Nothing in a file is run: the pickles are read by `plain_pickle.py`, and from an archive come the files of the names
-expected, written by us, whatever paths and links it may hold. Read next: `catalogue.py`.
+Nothing in a file is run: the pickles are read by `plain_pickle.py`, and `archives.py` unpacks. Read next: `catalogue.py`.
 """
 
 from __future__ import annotations
 
-import gzip
-import os
-import shutil
-import tarfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .archives import unpack_tar
 from .arrays import check_labels
 from .downloads import datasets_folder, download, mirror_urls
 from .errors import DatasetError, DatasetNotFoundError
@@ -28,8 +23,7 @@ from .labelled_images import LabelledImages
 from .plain_pickle import read_plain_pickle
 
 _PIXELS = 3 * 32 * 32
-# CIFAR-100's training file takes 155 MB, and an archive unpacked 185 MB.
-_MAX_FILE, _MAX_TOTAL, _MAX_READ, _MAX_MEMBERS = 1 << 28, 1 << 30, 1 << 24, 1000
+_MAX_FILE = 1 << 28  # CIFAR-100's training file takes 155 MB
 
 
 class CIFAR10(LabelledImages):
@@ -113,7 +107,7 @@ class CIFAR10(LabelledImages):
     def _unpacked(self, archive: Path) -> Path:
         folder = archive.parent / self.base_folder
         wanted = [*self.train_files, *self.test_files, self.meta_file]
-        unpack(archive, folder, {f"{self.base_folder}/{file}": file for file in wanted})
+        unpack_tar(archive, folder, {f"{self.base_folder}/{file}": file for file in wanted})
         return folder
 
     # ---- what is in them
@@ -196,67 +190,6 @@ class CIFAR100(CIFAR10):
     n_classes = 100
     mean = (0.5071, 0.4865, 0.4409)
     std = (0.2673, 0.2564, 0.2762)
-
-
-def unpack(archive: Path, folder: Path, members: dict[str, str]) -> None:
-    """Copies the regular files ``members`` (name in the archive -> name in ``folder``), each whole or not at all.
-
-    Everything else in the archive is passed over: no path, link, device or right in it reaches the disk.
-
-    Raises
-    ------
-    DatasetError : a damaged archive, one without a file that is asked for, or one that unpacks to absurd sizes.
-    """
-    missing = dict(members)
-    try:
-        with gzip.open(archive) as unzipped, tarfile.open(fileobj=_Bounded(unzipped), mode="r:") as tar:  # type: ignore[call-overload]
-            for number, member in enumerate(tar):
-                if number > _MAX_MEMBERS:
-                    raise tarfile.ReadError(f"more than {_MAX_MEMBERS} files")
-                file = missing.get(member.name)
-                if file is not None and member.isreg():
-                    _copy_member(tar, member, folder / file)
-                    del missing[member.name]
-                if not missing:
-                    return
-    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the archive's
-        raise DatasetError(
-            f"{archive}: a damaged archive ({type(error).__name__}: {error}); remove it and get it anew"
-        ) from error
-    raise DatasetError(f"{archive}: holds no {' nor '.join(missing)}; remove it and get it anew")
-
-
-def _copy_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    source = tar.extractfile(member)
-    assert source is not None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with source, open(partial, "wb") as output:
-            shutil.copyfileobj(source, output, 1 << 20)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-class _Bounded:
-    """What `tarfile` reads from: an unzipped stream that ends with an error instead of filling memory or time."""
-
-    def __init__(self, stream: Any):
-        self._stream = stream
-        self.tell = stream.tell
-
-    def read(self, n: int = -1) -> bytes:
-        if not 0 <= n <= _MAX_READ:  # headers of 512 bytes, names, and our copies; a header may claim anything
-            raise tarfile.ReadError(f"a part of {n} bytes")
-        return self._stream.read(n)
-
-    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
-        if whence != os.SEEK_SET or position > _MAX_TOTAL:
-            raise tarfile.ReadError(f"more than {_MAX_TOTAL} bytes")
-        return self._stream.seek(position)
 
 
 def _photographs(batches: Iterable[np.ndarray]) -> np.ndarray:

@@ -15,9 +15,11 @@ Read next: `mnist.py`, which gives these arrays their names and classes.
 from __future__ import annotations
 
 import gzip
+import lzma
 import math
 import os
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +29,8 @@ from numpy.typing import DTypeLike
 from .errors import IDXFormatError
 
 _TYPE_CODES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_MAGIC, _XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\0"
+_XZ_MEMORY = 1 << 27  # what unpacking may take; xz -9 needs half of it
 _CHUNK = 1 << 20
 _MAX_DIMENSIONS = 8  # far above any data set, far below NumPy's limit
 
@@ -39,7 +42,7 @@ def read_idx(
     dtype: DTypeLike | None = None,
     max_bytes: int = 1 << 30,
 ) -> np.ndarray:
-    """Read one IDX file, plain or gzipped (told apart by content, not by name).
+    """Read one IDX file, plain or compressed with gzip or xz (told apart by content, not by name).
 
     Parameters
     ----------
@@ -73,17 +76,36 @@ def read_idx(
 
 def _read(file: BinaryIO, name: str, ndim: int | None, dtype: DTypeLike | None, max_bytes: int) -> np.ndarray:
     start = file.tell()
-    magic = file.read(2)
+    magic = file.read(len(_XZ_MAGIC))
     file.seek(start)
-    if magic != _GZIP_MAGIC:
+    kind = "gz" if magic.startswith(_GZIP_MAGIC) else "xz" if magic == _XZ_MAGIC else None
+    if kind is None:
         return _parse(file, name, ndim, dtype, max_bytes)
     try:
-        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
+        with gzip.GzipFile(fileobj=file, mode="rb") if kind == "gz" else nullcontext(_Unxz(file)) as unpacked:
             return _parse(unpacked, name, ndim, dtype, max_bytes)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
         raise IDXFormatError(
-            f"{name}: damaged gzip stream ({error}); expected a whole .gz file. Fetch the file again"
+            f"{name}: damaged {'gzip' if kind == 'gz' else kind} stream ({error}); expected a whole .{kind} file. "
+            "Fetch the file again"
         ) from error
+
+
+class _Unxz:
+    """An unpacked .xz file, read from the front with bounded memory, which `lzma.open` does not offer."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+    def read(self, n: int) -> bytes:
+        found = b""
+        while len(found) < n and not self._unpacker.eof:
+            packed = self._file.read(_CHUNK) if self._unpacker.needs_input else b""
+            if self._unpacker.needs_input and not packed:
+                raise EOFError("it ends before its end")
+            found += self._unpacker.decompress(packed, n - len(found))
+        return found
 
 
 def _parse(stream: Any, name: str, ndim: int | None, dtype: DTypeLike | None, max_bytes: int) -> np.ndarray:

@@ -26,6 +26,7 @@ class LabelledImages(Dataset[tuple[Any, Any]], ABC):
 
     classes: ClassVar[list[str]]
     data: Any
+    targets: Any
 
     def __init__(
         self,

@@ -5,12 +5,13 @@ gzipped), in the user's cache, in the system's folder (Debian's package dataset-
 when asked, they are downloaded. What is found is checked by shape and content: the same images compressed anew have
 another hash.
 
-Read next: `idx.py` for the file format, `downloads.py`, and `catalogue.py`, which opens these for training.
+Read next: `idx.py` for the file format, `nist.py` for EMNIST and QMNIST, `downloads.py`, and `catalogue.py`, which opens
+these for training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from .errors import DatasetError, DatasetNotFoundError
 from .idx import read_idx
 from .labelled_images import LabelledImages
 
-_MAX_BYTES = 1 << 28  # MNIST's training images take 47 MB
+_MAX_BYTES = 1 << 30  # MNIST's training images take 47 MB, EMNIST's largest set 547 MB
 _DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
@@ -75,8 +76,18 @@ class MNIST(LabelledImages):
             return datasets_folder() / self.name
         return self.root / type(self).__name__ / "raw"
 
+    @property
+    def _files(self) -> IDXPair:
+        """The files of this split."""
+        return idx_pair(self.train)
+
+    @property
+    def _downloads(self) -> dict[str, str]:
+        """What is to be fetched for this split, with its MD5."""
+        return {file: md5 for file, md5 in self.resources.items() if file.partition(".")[0] in self._files}
+
     def _read(self) -> None:
-        images, labels = read_idx_pair(self.source, self.train, len(self.classes), size=(28, 28))
+        images, labels = read_idx_pair(self.source, self._files, len(self.classes), size=(28, 28))
         self.data, self.targets = Tensor(images), Tensor(labels)
 
     def _item(self, index: Any) -> tuple[np.ndarray, int]:
@@ -91,25 +102,33 @@ class MNIST(LabelledImages):
         if self.root is not None:
             places += [self.root, self.root / type(self).__name__, self.root / type(self).__name__ / "raw"]
         places += [datasets_folder() / self.name, *map(Path, self.system_folders)]
-        for place in places:
-            if has_idx_pair(place, self.train):
-                return place
-        wanted = [file for file in self.resources if file.startswith(_prefix(self.train))]
+        found = self._look(places)
+        if found is not None:
+            return found
+        wanted = self._downloads
         by_hand = (
-            f"Without a network: get {' and '.join(wanted)} elsewhere and put them into {self.raw_folder}, or into a "
-            f"folder of your own that you name as root.{self.remedy}"
+            f"Without a network: get {' and '.join(wanted)} elsewhere and put {'them' if len(wanted) > 1 else 'it'} into "
+            f"{self.raw_folder}, or into a folder of your own that you name as root.{self.remedy}"
         )
         if not may_download:
             looked = "".join(f"\n  {place}" for place in places)
             raise DatasetNotFoundError(
-                f"{self.name}: {' and '.join(wanted)} not found (gzipped or not) in{looked}\n"
+                f"{self.name}: {self._sought} not found (gzipped or not) in{looked}\n"
                 f"Pass download=True to fetch them. {by_hand}"
             )
-        for file in wanted:
-            download(
-                mirror_urls(self.name, file, self.mirrors), self.resources[file], self.raw_folder / file, advice=by_hand
-            )
-        return self.raw_folder
+        for file, md5 in wanted.items():
+            download(mirror_urls(self.name, file, self.mirrors), md5, self.raw_folder / file, advice=by_hand)
+        found = self._look([self.raw_folder])
+        assert found is not None
+        return found
+
+    @property
+    def _sought(self) -> str:
+        return " and ".join(self._downloads)
+
+    def _look(self, places: Sequence[Path]) -> Path | None:
+        """The first of these folders that has both files."""
+        return next((place for place in places if has_idx_pair(place, self._files)), None)
 
 
 class FashionMNIST(MNIST):
@@ -187,20 +206,37 @@ class MNIST10k(MNIST):
         return Path(__file__).with_name("mnist10k")
 
 
+IDXPair = tuple[str, str]  # the names of the files of images and of labels, without .gz
+
+
+def idx_pair(train: bool) -> IDXPair:
+    """MNIST's own names."""
+    part = "train" if train else "t10k"
+    return f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+
+
+def has_idx_pair(folder: Path, files: IDXPair) -> bool:
+    """Whether ``folder`` has both files, gzipped or not."""
+    return all(_find(folder, file) is not None for file in files)
+
+
 def read_idx_pair(
-    folder: Path, train: bool, n_classes: int | None, size: tuple[int, int] | None = None
+    folder: Path, files: IDXPair, n_classes: int | None, size: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, h, w) uint8 and labels (n,) int64 of one split in ``folder``, checked against each other.
+    """Images (n, h, w) uint8 and labels (n,) or (n, k) int64 of one split in ``folder``, checked against each other.
 
     Parameters
     ----------
     n_classes : labels must be below it; None allows all. size : what the images must measure; None allows all.
     """
-    images_path, labels_path = (_find(folder, train, kind) for kind in ("images", "labels"))
+    images_path, labels_path = (_find(folder, file) for file in files)
     assert images_path is not None
     assert labels_path is not None
     images = read_idx(images_path, ndim=3, dtype=np.uint8, max_bytes=_MAX_BYTES)
-    labels = read_idx(labels_path, ndim=1, dtype=np.uint8, max_bytes=_MAX_BYTES).astype(np.int64)
+    several = files[1].endswith("idx2-int")  # QMNIST's: the class, and where the digit comes from
+    labels = read_idx(
+        labels_path, ndim=2 if several else 1, dtype=np.int32 if several else np.uint8, max_bytes=_MAX_BYTES
+    ).astype(np.int64)
     if len(images) == 0:
         raise DatasetError(f"{images_path}: holds no images")
     if size is not None and images.shape[1:] != size:
@@ -210,26 +246,18 @@ def read_idx_pair(
             f"{labels_path}: {len(labels)} labels, but {len(images)} images in {images_path.name}; "
             "do the two files belong together?"
         )
+    if several and labels.shape[1] < 1:
+        raise DatasetError(f"{labels_path}: rows of no numbers, expected the class in the first of 8")
     if n_classes is not None:
-        check_labels(labels, n_classes, str(labels_path))
+        check_labels(labels[:, 0] if several else labels, n_classes, str(labels_path))
     return images, labels
 
 
-def has_idx_pair(folder: Path, train: bool) -> bool:
-    """Whether ``folder`` has both IDX files of a split."""
-    return all(_find(folder, train, kind) is not None for kind in ("images", "labels"))
-
-
-def _prefix(train: bool) -> str:
-    return "train" if train else "t10k"
-
-
-def _find(folder: Path, train: bool, kind: str) -> Path | None:
-    """MNIST's own file name, or the variant with a dot that unpacking tools make; gzipped or not."""
-    ending = "idx3-ubyte" if kind == "images" else "idx1-ubyte"
-    for separator in "-.":
-        for suffix in (".gz", ""):
-            path = folder / f"{_prefix(train)}-{kind}{separator}{ending}{suffix}"
+def _find(folder: Path, file: str) -> Path | None:
+    """MNIST's own file name, or the variant with a dot that unpacking tools make; compressed or not."""
+    for name in (file, file.replace("-idx", ".idx")):
+        for suffix in (".gz", ".xz", ""):
+            path = folder / (name + suffix)
             if path.is_file():
                 return path
     return None

@@ -90,14 +90,14 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class TrainConfig(RunConfig):
-    """The choices of a run. The defaults are those of ``minicnn train``.
+    """The choices of a run. The defaults are those of ``minicnn train`` (which takes resnet20 for CIFAR).
 
     Attributes
     ----------
-    data : ``"mnist10k"`` (inside the package), ``"mnist"``, ``"fashion-mnist"``, or a folder of class-named folders of
-        images.
+    data : what :func:`minicnn.data.open_dataset` takes: ``"mnist10k"`` (inside the package), ``"mnist"``,
+        ``"fashion-mnist"``, ``"cifar10"`` ..., or a folder of class-named folders of images.
     data_root : where to look for the files of ``data`` first.
-    model : a name among ``minicnn.models.SMALL``.
+    model : a name among :meth:`models`; for images in colour, ``"resnet20"``.
     epochs : passes over the training set.
     batch_size : examples a step.
     lr : learning rate; with a schedule, its highest.
@@ -147,8 +147,8 @@ class TrainConfig(RunConfig):
 
     @classmethod
     def models(cls) -> list[str]:
-        """The small ones, for grey images of 28 x 28."""
-        return sorted(SMALL)
+        """The small ones, for grey images of 28 x 28, and resnet20, for those in colour or of another size too."""
+        return sorted([*SMALL, "resnet20"])
 
 
 @dataclass(frozen=True)

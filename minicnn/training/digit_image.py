@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data import ImageReadError, open_image, read_grey
+from ..data import DATASET_NAMES, ImageReadError, open_image, read_grey
 
 FIELD, BOX = 28, 20
+_LIKE_MNIST = [name for name in DATASET_NAMES if name.startswith(("mnist", "qmnist", "emnist"))]
 PIXELS = 160  # larger pictures are scaled down to this first: a digit that is an eighth of it still fills the box
 
 
@@ -25,20 +26,23 @@ class PictureError(ValueError):
 def prepare_picture(path: str | Path, data_name: str) -> np.ndarray:
     """A picture file as a network that learnt ``data_name`` expects it: (28, 28) float32 from 0 to 1.
 
-    For MNIST's digits by :func:`digit_from_picture`; for Fashion-MNIST grey, 28 x 28, and inverted when its background
-    is bright; for folders of images as they were read for training, grey and 28 x 28.
+    For the digits and letters of MNIST, QMNIST and EMNIST by :func:`digit_from_picture`; for Fashion-MNIST grey, 28 x 28,
+    and inverted when its background is bright; for folders of images as they were read for training, grey and 28 x 28; for
+    CIFAR in colour, (32, 32, 3), the middle square.
 
     Raises
     ------
     PictureError : a file that cannot be read, or no digit in it.
     """
-    if data_name in ("mnist10k", "mnist"):
+    if data_name in _LIKE_MNIST:
         grey = read_ink(path)
         try:
             return digit_from_picture(grey)
         except ValueError as error:
             raise PictureError(f"{path}: {error}") from None
     try:
+        if data_name in ("cifar10", "cifar100"):
+            return open_image(path, _small_photo) / np.float32(255)
         grey = read_grey(path, (FIELD, FIELD)) / np.float32(255)
     except ImageReadError as error:
         raise PictureError(str(error)) from None
@@ -59,6 +63,13 @@ def read_ink(path: str | Path) -> np.ndarray:
         return open_image(path, _ink)
     except ImageReadError as error:
         raise PictureError(str(error)) from None
+
+
+def _small_photo(image: Any) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    return np.asarray(ImageOps.fit(upright, (32, 32), Image.Resampling.BILINEAR))
 
 
 def _ink(image: Any) -> np.ndarray:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import minicnn as mc
 
 from .. import optim
 from ..data import DataLoader, DatasetError, DatasetPair, ImageArrayDataset, open_dataset
-from ..data.transforms import digit_augmentation
+from ..data.transforms import Compose, RandomCrop, RandomHorizontalFlip, digit_augmentation
 from ..models import get_model
 from ..nn import Module
 from ..optim import Optimizer, lr_scheduler
@@ -27,7 +27,7 @@ from .config import RunConfig, TrainConfig
 from .run_folder import RunFolder, load_into
 from .trainer import Trainer
 
-IMAGE_SIZE = (28, 28)
+IMAGE_SHAPE = (28, 28)  # of the small models' images, which are grey; resnet20 takes others too
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -80,7 +80,9 @@ def claim_threads(config: Config) -> Config:
     return dataclasses.replace(config, threads=mc.get_num_threads())  # type: ignore[type-var]
 
 
-def open_data(config: TrainConfig, mean: float | None = None, std: float | None = None) -> DatasetPair:
+def open_data(
+    config: TrainConfig, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None
+) -> DatasetPair:
     """The data of a configuration: cut to its limits, and with its augmentation on the training images.
 
     Parameters
@@ -89,20 +91,39 @@ def open_data(config: TrainConfig, mean: float | None = None, std: float | None 
 
     Raises
     ------
-    DatasetError : not there, or not what it should be; the message says what to do.
+    DatasetError : not there, not what it should be, or not what the model takes; the message says what to do.
     """
     pair = open_dataset(config.data, root=config.data_root, on_bad_image="skip" if config.skip_bad_images else "raise")
-    if pair.train.images.shape[1:] != IMAGE_SIZE:
-        raise DatasetError(f"{pair.name}: images of {pair.train.images.shape[1:]} pixels, the models take {IMAGE_SIZE}")
+    shape = pair.train.images.shape[1:]
+    if config.model != "resnet20" and shape != IMAGE_SHAPE:
+        kind = "grey" if len(shape) == 2 else "in colour"
+        raise DatasetError(
+            f"{pair.name}: images {kind}, of {shape[0]} x {shape[1]} pixels; the model {config.model} takes grey ones of "
+            f"{IMAGE_SHAPE[0]} x {IMAGE_SHAPE[1]}. resnet20 takes any"
+        )
+    augmentation = None
+    if config.augment:
+        augmentation = digit_augmentation() if len(shape) == 2 else photo_augmentation(shape[:2])
     mean, std = pair.mean if mean is None else mean, pair.std if std is None else std
 
     def part(whole: ImageArrayDataset, limit: int | None, transform: Any) -> ImageArrayDataset:
         images, labels = whole.images[:limit], whole.labels[:limit]
         return ImageArrayDataset(images, labels, transform, mean=mean, std=std, classes=pair.classes)
 
-    train = part(pair.train, config.limit_train, digit_augmentation() if config.augment else None)
+    train = part(pair.train, config.limit_train, augmentation)
     test = part(pair.test, config.limit_test, None)
-    return dataclasses.replace(pair, train=train, test=test, mean=mean, std=std)
+    return dataclasses.replace(pair, train=train, test=test, mean=train.mean, std=train.std)
+
+
+def photo_augmentation(size: tuple[int, int]) -> Compose:
+    """What ``--augment`` means for small pictures in colour: shifted by up to an eighth, mirrored or not."""
+    return Compose([RandomCrop(size, padding=size[0] // 8), RandomHorizontalFlip()])
+
+
+def build_model(name: str, classes: Sequence[str], mean: float | Sequence[float]) -> Module:
+    """A model for images that are normalised by ``mean``: grey where that is one number, else of so many channels."""
+    extra = {"in_channels": 1 if isinstance(mean, float) else len(mean)} if name == "resnet20" else {}
+    return get_model(name, num_classes=len(classes), **extra)
 
 
 def build_trainer(config: TrainConfig, data: DatasetPair, callbacks: Iterable[Callback] = ()) -> Trainer:
@@ -113,7 +134,7 @@ def build_trainer(config: TrainConfig, data: DatasetPair, callbacks: Iterable[Ca
     ValueError : an unknown model, or an empty training set.
     """
     mc.manual_seed(config.seed)
-    model = get_model(config.model, num_classes=len(data.classes))
+    model = build_model(config.model, data.classes, data.mean)
     train_loader = DataLoader(data.train, config.batch_size, shuffle=True)
     # A generator of its own: an evaluation must not change what training draws next.
     test_loader = DataLoader(data.test, 256, generator=Generator())

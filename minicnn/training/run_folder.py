@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..data.transforms import ImageClassification
 from ..nn import Module
 from ..weights import CheckpointError, load_state_dict_file, read_metadata
@@ -186,8 +188,9 @@ class RunFolder:
             if kind is FinetuneConfig:
                 facts["preprocess"] = ImageClassification(**data["preprocess"]).settings
             else:
-                facts |= {"mean": float(data["mean"]), "std": float(data["std"])}
-                if not (math.isfinite(facts["mean"]) and 0 < facts["std"] < math.inf):
+                facts |= {"mean": _numbers(data["mean"]), "std": _numbers(data["std"])}
+                means, stds = (np.atleast_1d(facts[name]) for name in ("mean", "std"))
+                if means.shape != stds.shape or not (np.isfinite(means) & (stds > 0) & (stds < math.inf)).all():
                     raise ValueError(f"data.mean and data.std: got {facts['mean']} and {facts['std']}")
             config = kind.from_dict(contents["config"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -225,6 +228,13 @@ class RunFolder:
         self.require_weights(TrainConfig.COMMAND)
         saved = read_metadata(self.weights).get("model", name)
         load_into(model, name, saved, load_state_dict_file(self.weights), self.weights)
+
+
+def _numbers(value: Any) -> float | list[float]:
+    """One number, or one a channel; ValueError or TypeError for anything else."""
+    if isinstance(value, list) and not value:
+        raise ValueError("no number, expected one a channel")
+    return [float(number) for number in value] if isinstance(value, list) else float(value)
 
 
 def load_into(model: Module, name: str, saved_name: str, state: dict[str, Any], path: Path) -> None:

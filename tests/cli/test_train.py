@@ -36,6 +36,32 @@ def images_folder(tmp_path_factory):
     return folder
 
 
+def test_cifar_in_colour(run_here, tmp_path):
+    """Train, evaluate, look at a picture: with the model that fits, named or not."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "files").mkdir()
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        pixels = rng.integers(0, 256, (2, 3073), dtype=np.uint8)
+        pixels[:, 0] = np.arange(2)
+        (tmp_path / "files" / f"{name}.bin").write_bytes(pixels.tobytes())
+    (tmp_path / "files" / "batches.meta.txt").write_text("\n".join(f"class{i}" for i in range(10)))
+    files = ("--data", "cifar-10", "--data-root", "files", "--epochs", "1", "--batch-size", "20", "--no-compile")
+    code, out, err = run_here("train", *files, "--augment", "--out", "run")
+    assert (code, err) == (0, "")
+    assert "cifar10: 10 training and 2 test images, 10 classes\nresnet20: 272,474 parameters" in out
+    config, data = RunFolder(tmp_path / "run").read_config()
+    assert (config.model, config.data, len(data["mean"])) == ("resnet20", "cifar10", 3)
+    accuracy = re.search(r"test accuracy (\S+) %", out)[1]
+    assert f"accuracy {accuracy} %" in run_here("evaluate", "run")[1]
+    Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(tmp_path / "photo.png")
+    code, out, _ = run_here("predict", "run", "photo.png")
+    assert (code, out.count("%\n")) == (0, 3)
+    code, _, err = run_here("train", *files, "--model", "cnn")
+    assert code == 1
+    assert "cifar10: images in colour, of 32 x 32 pixels; the model mnist_cnn takes grey ones of 28 x 28" in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_leaves_everything(run_here, tmp_path):
     (tmp_path / "mnist10k").mkdir()  # a data set's name means the data set, whatever lies around
     code, out, err = run_here("train", *QUICK, pictures=True)

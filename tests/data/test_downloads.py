@@ -2,12 +2,14 @@
 
 import hashlib
 import http.server
+import io
 import threading
 import time
+import zipfile
 
 import pytest
 
-from minicnn.data import MNIST, DatasetNotFoundError, DownloadError, FashionMNIST, downloads, open_dataset
+from minicnn.data import EMNIST, MNIST, DatasetNotFoundError, DownloadError, FashionMNIST, downloads, open_dataset
 from minicnn.data.downloads import download, mirror_urls
 
 CONTENT = bytes(range(256)) * 300
@@ -174,6 +176,23 @@ def test_mnist_downloads_what_it_needs_and_only_once(served_set, tmp_path):
     n = len(served_set.asked)
     MNIST(tmp_path / "mine", train=False, download=True)
     assert len(served_set.asked) == n == 2
+
+
+def test_an_archive_is_downloaded_unpacked_and_used_again(server, tmp_path, write_idx_set, monkeypatch):
+    write_idx_set(tmp_path / "served", n_train=5, n_test=2)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as zipped:
+        for path in (tmp_path / "served").iterdir():
+            name = path.name.replace("t10k", "test").replace("train", "emnist-mnist-train")
+            zipped.write(path, f"gzip/{name.replace('test-', 'emnist-mnist-test-')}")
+    server.files["gzip.zip"] = packed.getvalue()
+    monkeypatch.setattr(EMNIST, "mirrors", [f"{server.url}/right/"])
+    monkeypatch.setattr(EMNIST, "resources", {"gzip.zip": hashlib.md5(packed.getvalue()).hexdigest()})
+    root = tmp_path / "mine"
+    assert len(EMNIST(root, "mnist", download=True)) == 5
+    assert len(EMNIST(root, "mnist", train=False, download=True)) == 2
+    assert server.asked == ["/right/gzip.zip"]
+    assert (root / "EMNIST" / "raw" / "gzip.zip").is_file()
 
 
 def test_open_dataset_downloads_into_the_cache(served_set, own_home):

@@ -20,7 +20,7 @@ from minicnn.training import TrainConfig
         ({"weight_decay": -1e-4}, "weight_decay: expected 0 or more, got -0.0001"),
         ({"seed": -1}, r"seed: expected a number from 0 to 2\*\*64 - 1, got -1"),
         ({"seed": 1 << 64}, "seed: expected a number from 0"),
-        ({"model": "resnet"}, "model 'resnet' is not known; expected one of lenet5, mlp, mnist_cnn"),
+        ({"model": "resnet"}, "model 'resnet' is not known; expected one of lenet5, mlp, mnist_cnn, resnet20"),
         ({"optimizer": "lion"}, "optimizer 'lion' is not known; expected one of adam, adamw, sgd"),
         ({"schedule": "poly"}, "schedule 'poly' is not known; expected one of onecycle, cosine, step, none"),
     ],

@@ -127,7 +127,7 @@ def test_images_of_another_size_are_refused(tmp_path):
         images = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 32, 0, 0, 0, 32]) + bytes(1024) + bytes([9]) * 1024
         (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
         (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 2, 0, 1])))
-    with pytest.raises(DatasetError, match=r"images of \(32, 32\) pixels, the models take \(28, 28\)"):
+    with pytest.raises(DatasetError, match="images grey, of 32 x 32 pixels; the model mlp takes grey ones of 28 x 28"):
         open_data(dataclasses.replace(SMALL, data=str(tmp_path)))
 
 
