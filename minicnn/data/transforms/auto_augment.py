@@ -1,10 +1,11 @@
-"""Augmentation without choices to tune: RandAugment and TrivialAugmentWide.
+"""Augmentation by a few numbers or none: RandAugment and TrivialAugmentWide.
 
     RandAugment          num_ops operations in turn, all of one strength    Cubuk et al. 2019, arXiv:1909.13719
     TrivialAugmentWide   one operation, of any strength                     Mueller and Hutter 2021, arXiv:2103.10158
 
 The operations and their strengths are torchvision's, for PIL images and uint8 tensors (..., 1 or 3, h, w). They stand in one
-table for each class: the strongest magnitude, and whether its sign is drawn.
+table for each class: the strongest magnitude, and whether its sign is drawn. Read next: `auto_augment_policy.py` and
+`augmix.py`, which apply the same operations otherwise.
 """
 
 from __future__ import annotations
@@ -29,8 +30,25 @@ _ADJUSTED = {"Brightness": "brightness", "Color": "saturation", "Contrast": "con
 _PLAIN = {"AutoContrast": "autocontrast", "Equalize": "equalize"}
 
 
-class _Augment:
-    """What both share: the operations, and how one is applied."""
+def usual_strengths(h: int, w: int) -> dict[str, tuple[float, bool]]:
+    """Those of AutoAugment and RandAugment, for images of h x w."""
+    return {
+        "ShearX": (0.3, True),
+        "ShearY": (0.3, True),
+        "TranslateX": (150 / 331 * w, True),
+        "TranslateY": (150 / 331 * h, True),
+        "Rotate": (30.0, True),
+        **dict.fromkeys(_ADJUSTED, (0.9, True)),
+        "Posterize": (4, False),
+        "Solarize": (255.0, False),
+        **dict.fromkeys(_PLAIN, (0.0, False)),
+    }
+
+
+class Augment:
+    """What all of them share: the operations, and how one is applied."""
+
+    bits = 8  # what the weakest Posterize keeps
 
     def __init__(
         self,
@@ -52,7 +70,7 @@ class _Augment:
         """The magnitude of one of the levels 0 .. num_magnitude_bins - 1."""
         last = self.num_magnitude_bins - 1
         if name == "Posterize":
-            return 8 - round(level * strongest / last)  # bits that are left
+            return self.bits - round(level * strongest / last)  # that are left
         if name == "Solarize":
             return 255.0 - level * strongest / last  # the threshold
         return level * strongest / last
@@ -92,7 +110,7 @@ class _Augment:
         return Tensor(np.stack([change[0](one, value) for one in images]).reshape(image.shape))
 
 
-class RandAugment(_Augment):
+class RandAugment(Augment):
     """Several random operations, all of the same strength.
 
     Parameters
@@ -121,18 +139,7 @@ class RandAugment(_Augment):
         self.num_ops, self.magnitude = num_ops, magnitude
 
     def _strongest(self, h: int, w: int) -> dict[str, tuple[float, bool]]:
-        return {
-            "Identity": (0.0, False),
-            "ShearX": (0.3, True),
-            "ShearY": (0.3, True),
-            "TranslateX": (150 / 331 * w, True),
-            "TranslateY": (150 / 331 * h, True),
-            "Rotate": (30.0, True),
-            **dict.fromkeys(_ADJUSTED, (0.9, True)),
-            "Posterize": (4, False),
-            "Solarize": (255.0, False),
-            **dict.fromkeys(_PLAIN, (0.0, False)),
-        }
+        return {"Identity": (0.0, False), **usual_strengths(h, w)}
 
     def __call__(self, image: Any) -> Any:
         generator = sample_generator()
@@ -147,7 +154,7 @@ class RandAugment(_Augment):
         )
 
 
-class TrivialAugmentWide(_Augment):
+class TrivialAugmentWide(Augment):
     """One random operation, of a random strength; nothing to tune.
 
     Parameters

@@ -1,4 +1,4 @@
-"""From images to normalised tensors: Compose, ToTensor, Normalize, Lambda.
+"""From images to normalised tensors: Compose, ToTensor, Normalize, LinearTransformation, Lambda.
 
 Read next: `random_geometry.py`.
 """
@@ -129,6 +129,59 @@ class Normalize:
 
     def __repr__(self) -> str:
         return f"Normalize(mean={self.mean}, std={self.std})"
+
+
+class LinearTransformation:
+    """(x - mean_vector) times a matrix, x being all numbers of a tensor (..., c, h, w) in a row: whitening.
+
+    Parameters
+    ----------
+    transformation_matrix : (d, d) float tensor, d = c h w.
+    mean_vector : (d,) float tensor.
+
+    Raises
+    ------
+    ValueError : shapes other than those. TypeError : something that is no tensor.
+
+    >>> import minicnn as mc
+    >>> LinearTransformation(2 * mc.eye(2), mc.ones(2))(mc.tensor([[[1.0, 3.0]]]))
+    tensor([[[0., 4.]]])
+    """
+
+    def __init__(self, transformation_matrix: Tensor, mean_vector: Tensor):
+        matrix, mean = transformation_matrix, mean_vector
+        for name, value in (("transformation_matrix", matrix), ("mean_vector", mean)):
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"transformation_matrix should be square. Got {tuple(matrix.shape)} rectangular matrix.")
+        if tuple(mean.shape) != tuple(matrix.shape[:1]):
+            raise ValueError(
+                f"mean_vector should have the same length {tuple(mean.shape)} as any one of the dimensions of the "
+                f"transformation_matrix [{tuple(matrix.shape)}]"
+            )
+        self.transformation_matrix, self.mean_vector = matrix, mean
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        return Tensor(self._applied(tensor._array))
+
+    def batch(self, images: np.ndarray, generators: Sequence[Generator]) -> np.ndarray:
+        """(n, c, h, w) -> (n, c, h, w), one by one: a product of many rows adds in another order."""
+        return np.stack([self._applied(image) for image in images]) if len(images) else images
+
+    def _applied(self, x: np.ndarray) -> np.ndarray:
+        n = len(self.mean_vector)
+        if x.ndim < 3 or x.shape[-3] * x.shape[-2] * x.shape[-1] != n:
+            raise ValueError(
+                f"Input tensor and transformation matrix have incompatible shape: {tuple(x.shape)} and {n} numbers "
+                "in an image (..., c, h, w)"
+            )
+        centred = x.reshape(-1, n) - self.mean_vector._array
+        return (centred @ self.transformation_matrix._array.astype(centred.dtype)).reshape(x.shape)
+
+    def __repr__(self) -> str:
+        matrix, mean = self.transformation_matrix.tolist(), self.mean_vector.tolist()
+        return f"LinearTransformation(transformation_matrix={matrix}, mean_vector={mean})"
 
 
 class Lambda:

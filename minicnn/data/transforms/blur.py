@@ -48,31 +48,33 @@ class GaussianBlur(RandomTransform):
         return np.array([between(self.sigma, generator.uniform((1,), np.float64)[0])])
 
     def _apply(self, images: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        return np.stack(
-            [self._blurred(image, float(sigma)) for image, (sigma,) in zip(images, parameters, strict=True)]
-        )
+        return np.stack([self._blurred(image, sigma) for image, (sigma,) in zip(images, parameters, strict=True)])
 
     def _apply_pil(self, image: Any, parameters: np.ndarray) -> Any:
-        return by_bands(image, lambda band: self._blurred(band[None], float(parameters[0]))[0])
+        return by_bands(image, lambda band: self._blurred(band[None], parameters[0])[0])
 
     def _blurred(self, image: np.ndarray, sigma: float) -> np.ndarray:
-        """(c, h, w) -> (c, h, w); whole numbers in float32, and rounded."""
-        result = image if image.dtype.kind == "f" else image.astype(np.float32)
-        for axis, taps in ((-1, self.kernel_size[0]), (-2, self.kernel_size[1])):
-            reach, size = taps // 2, image.shape[axis]
-            if reach >= size:
-                raise ValueError(
-                    f"GaussianBlur: kernel_size {self.kernel_size} for an image of {image.shape[-2:]} pixels"
-                )
-            where = np.abs(np.arange(-reach, size + reach))
-            where = np.where(where < size, where, 2 * (size - 1) - where)  # mirrored at the last pixel too
-            weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-            weights /= weights.sum()
-            mirrored = np.take(result, where, axis)
-            window = np.moveaxis(mirrored, axis, 0)
-            mixed = sum(weights[i].astype(result.dtype) * window[i : i + size] for i in range(taps))
-            result = np.moveaxis(np.asarray(mixed), 0, axis)
-        return np.ascontiguousarray(result if image.dtype.kind == "f" else np.rint(result).astype(image.dtype))
+        return blurred(image, self.kernel_size, (float(sigma), float(sigma)))
 
     def __repr__(self) -> str:
         return f"GaussianBlur(kernel_size={self.kernel_size}, sigma={self.sigma})"
+
+
+def blurred(
+    image: np.ndarray, kernel_size: tuple[int, int], sigmas: tuple[float, float], who: str = "GaussianBlur"
+) -> np.ndarray:
+    """(c, h, w) -> (c, h, w); whole numbers in float32, and rounded. Sizes and widths are along x and along y."""
+    result = image if image.dtype.kind == "f" else image.astype(np.float32)
+    for axis, taps, sigma in zip((-1, -2), kernel_size, sigmas, strict=True):
+        reach, size = taps // 2, image.shape[axis]
+        if reach >= size:
+            raise ValueError(f"{who}: kernel_size {kernel_size} for an image of {image.shape[-2:]} pixels")
+        where = np.abs(np.arange(-reach, size + reach))
+        where = np.where(where < size, where, 2 * (size - 1) - where)  # mirrored at the last pixel too
+        weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        weights /= weights.sum()
+        mirrored = np.take(result, where, axis)
+        window = np.moveaxis(mirrored, axis, 0)
+        mixed = sum(weights[i].astype(result.dtype) * window[i : i + size] for i in range(taps))
+        result = np.moveaxis(np.asarray(mixed), 0, axis)
+    return np.ascontiguousarray(result if image.dtype.kind == "f" else np.rint(result).astype(image.dtype))

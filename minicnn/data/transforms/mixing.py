@@ -191,11 +191,11 @@ def _blend(x: np.ndarray, lam: float) -> np.ndarray:
 
 def beta(generator: Generator, alpha: float) -> float:
     """A number from Beta(alpha, alpha): G / (G + H) for two gamma variates, as logarithms, which tiny alphas need."""
-    g, h = _log_gamma_variate(generator, alpha), _log_gamma_variate(generator, alpha)
+    g, h = log_gamma_variate(generator, alpha), log_gamma_variate(generator, alpha)
     return 1.0 / (1.0 + math.exp(min(h - g, 700.0)))
 
 
-def _log_gamma_variate(generator: Generator, alpha: float) -> float:
+def log_gamma_variate(generator: Generator, alpha: float) -> float:
     """The logarithm of a Gamma(alpha) variate by Marsaglia and Tsang 2000, with their boost for alpha below 1."""
     boost = 0.0
     if alpha < 1:

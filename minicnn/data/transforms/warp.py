@@ -6,7 +6,8 @@ inverse matrix (m00 m01 m02 / m10 m11 m12), output point (x, y) is read at
     x_in = m00 x + m01 y + m02        y_in = m10 x + m11 y + m12
 
 by the nearest pixel or by bilinear interpolation; what lies outside reads ``fill``. This is torchvision's arithmetic
-for tensors (its `grid_sample` with align_corners=False). Read next: `random_geometry.py`, which draws the matrices.
+for tensors (its `grid_sample` with align_corners=False). Read next: `random_geometry.py`, which draws the matrices, and
+`distortion.py`, for what is not affine.
 """
 
 from __future__ import annotations
@@ -114,6 +115,14 @@ def _warp_block(
     m = matrices.reshape(-1, 2, 3, 1, 1)
     x_in = (m[:, 0, 0] * x + (m[:, 0, 2] + (w - 1) / 2)) + m[:, 0, 1] * y[:, None]  # (n, h_out, w_out), pixel numbers
     y_in = (m[:, 1, 0] * x + (m[:, 1, 2] + (h - 1) / 2)) + m[:, 1, 1] * y[:, None]
+    return sample_at(images, y_in, x_in, mode, fill)
+
+
+def sample_at(
+    images: np.ndarray, y_in: np.ndarray, x_in: np.ndarray, mode: InterpolationMode, fill: np.ndarray
+) -> np.ndarray:
+    """images (n, c, h, w) read at the places (n, h_out, w_out), pixel numbers, which it clips -> (n, c, h_out, w_out)."""
+    h, w = images.shape[-2:]
     # All that lies a pixel or more outside is as good as pixel -1 or h, which the border below makes fill.
     np.clip(x_in, -1, w, out=x_in)
     np.clip(y_in, -1, h, out=y_in)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 import minicnn as mc
+from minicnn.autograd import Tensor
 from minicnn.data import transforms as T
 from minicnn.data.randomness import SampleSource, drawing_from
 from minicnn.data.transforms.batched import batched
@@ -103,6 +104,7 @@ def operation(image, name, magnitude):
         "Solarize": lambda: ImageOps.solarize(image, magnitude),
         "AutoContrast": lambda: ImageOps.autocontrast(image),
         "Equalize": lambda: ImageOps.equalize(image),
+        "Invert": lambda: ImageOps.invert(image),
     }[name]()
 
 
@@ -158,7 +160,72 @@ def test_rand_augment_has_one_strength():
         assert len(set(results)) >= (3 if magnitude == 0 else 13)
 
 
-@pytest.mark.parametrize("transform", [T.RandAugment(3), T.TrivialAugmentWide()])
+@pytest.mark.parametrize("policy", ["imagenet", "cifar10", "svhn"])
+def test_auto_augment_gives_what_its_policy_allows(policy):
+    transform = T.AutoAugment(policy, fill=9)
+    assert len(transform.policies) == 25
+    table = magnitudes(T.RandAugment, bins=10) | {"Invert": np.zeros(1)}
+
+    def outcomes(image, name, probability, level):
+        values = table[name]
+        chosen = values[:1] if len(values) == 1 else values[level::10] if len(values) == 20 else values[[level]]
+        done = [operation(image, name, float(value)) for value in chosen] if probability > 0 else []
+        return done + ([image] if probability < 1 else [])
+
+    possible = set()
+    for first, second in transform.policies:
+        for image in outcomes(IMAGE, *first):
+            possible |= {np.asarray(result).tobytes() for result in outcomes(image, *second)}
+    mc.manual_seed(0)
+    results = [np.asarray(transform(IMAGE)).tobytes() for _ in range(300)]
+    assert sum(result not in possible for result in results) <= 3  # a shear's rounded angle moves a pixel on a border
+    assert len(set(results)) > 40
+
+
+def test_the_policies_of_the_paper():
+    imagenet, svhn = T.AutoAugment().policies, T.AutoAugment(T.AutoAugmentPolicy.SVHN).policies
+    assert imagenet[0] == (("Posterize", 0.4, 8), ("Rotate", 0.6, 9))
+    assert svhn[15] == (("Invert", 0.8, 0), ("TranslateY", 0.0, 2))
+    names = [name for pair in T.AutoAugment("cifar10").policies for name, _, _ in pair]
+    assert (names.count("Equalize"), names.count("Invert"), names.count("Rotate"), len(names)) == (9, 3, 1, 50)
+
+
+def test_augmix_mixes_with_weights_that_sum_to_one(monkeypatch):
+    x = mc.from_numpy(np.stack([PLANES, PLANES]))
+    monkeypatch.setattr(T.AugMix, "_step", lambda self, image, generator, level: image)
+    assert np.abs(T.AugMix()(x).numpy().astype(int) - x.numpy()).max() <= 1  # cut off, as torch's conversion does
+    assert np.abs(np.asarray(T.AugMix()(IMAGE)).astype(int) - PIXELS).max() <= 1
+    monkeypatch.setattr(T.AugMix, "_step", lambda self, image, generator, level: Tensor(255 - image._array))
+    mc.manual_seed(0)
+    shares = []
+    for _ in range(150):
+        for image, result in zip(x.numpy(), T.AugMix(chain_depth=1)(x).numpy(), strict=True):
+            slope, _ = np.polyfit(image.reshape(-1).astype(float), result.reshape(-1), 1)
+            shares.append((slope + 1) / 2)  # share x + (1 - share) (255 - x)
+    # of 300 uniform numbers, the mean within 4 standard errors
+    assert abs(np.mean(shares) - 0.5) < 4 / math.sqrt(12 * 300)
+    assert abs(np.std(shares) - 1 / math.sqrt(12)) < 0.03
+    assert not np.isclose(shares[0], shares[1])  # each image of a batch has its own
+
+
+def test_augmix_draws_operations_below_its_severity(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        T.AugMix, "_applied", lambda self, image, name, magnitude: seen.append((name, magnitude)) or image
+    )
+    for all_ops, n in ((True, 13), (False, 9)):
+        seen.clear()
+        mc.manual_seed(0)
+        for _ in range(60):
+            T.AugMix(severity=4, all_ops=all_ops)(IMAGE)
+        assert len({name for name, _ in seen}) == n
+        rotations = {round(abs(magnitude), 4) for name, magnitude in seen if name == "Rotate"}
+        assert rotations == {0.0, 3.3333, 6.6667, 10.0}
+        assert {magnitude for name, magnitude in seen if name == "Posterize"} <= {4, 3}
+        assert 3 * 60 * 1.7 < len(seen) < 3 * 60 * 2.3  # one to three operations in each of three chains
+
+
+@pytest.mark.parametrize("transform", [T.RandAugment(3), T.TrivialAugmentWide(), T.AutoAugment(), T.AugMix()])
 def test_they_are_repeatable_and_take_tensors(transform):
     x = mc.from_numpy(PLANES)
     for _ in range(2):
@@ -184,6 +251,13 @@ def test_they_are_repeatable_and_take_tensors(transform):
         (lambda: T.RandomAdjustSharpness(-1), ValueError, "sharpness_factor: expected"),
         (lambda: T.RandomInvert(2), ValueError, "p: expected a probability"),
         (lambda: T.RandAugment(magnitude=31), ValueError, "magnitude: expected 0 to 30"),
+        (
+            lambda: T.AutoAugment("mnist"),
+            ValueError,
+            "policy: expected one of 'imagenet', 'cifar10', 'svhn', got 'mnist'",
+        ),
+        (lambda: T.AugMix(severity=11), ValueError, "severity: expected 1 to 10, got 11"),
+        (lambda: T.AugMix(alpha=0), ValueError, "mixture_width, alpha: expected"),
         (lambda: T.TrivialAugmentWide(1), ValueError, "num_magnitude_bins: expected at least 2"),
         (lambda: T.TrivialAugmentWide()(PIXELS), TypeError, "TrivialAugmentWide: expected a PIL image, got ndarray"),
     ],
@@ -197,4 +271,6 @@ def test_reprs():
     assert repr(T.RandomPosterize(3)) == "RandomPosterize(bits=3, p=0.5)"
     assert repr(T.RandomEqualize()) == "RandomEqualize(p=0.5)"
     assert repr(T.RandAugment()).startswith("RandAugment(num_ops=2, magnitude=9, num_magnitude_bins=31")
+    assert repr(T.AutoAugment()) == "AutoAugment(policy=AutoAugmentPolicy.IMAGENET, fill=None)"
+    assert repr(T.AugMix()).startswith("AugMix(severity=3, mixture_width=3, chain_depth=-1, alpha=1.0")
     assert repr(T.TrivialAugmentWide()).startswith("TrivialAugmentWide(num_magnitude_bins=31")
