@@ -38,6 +38,7 @@ from ..transfer import (
     find_head,
     freeze,
     parameter_groups,
+    quicken_batch_norms,
     replace_head,
     stages,
     train_top,
@@ -207,6 +208,8 @@ def prepare(config: FinetuneConfig, data: ImageData, run: RunFolder | None = Non
     data.train.transform = augmentation(preprocess, config.flip) if config.augmented else preprocess
     _try_size(model, preprocess, config)
     trained = _unfreeze(model, config)
+    if slow := quicken_batch_norms(model):
+        notes.append(f"{slow} batch norms follow with momentum 0.1; their own is for trainings of many thousand steps")
     groups = parameter_groups(model, config.lr, config.decay)
     optimizer = build_optimizer(config, model, groups)
     member = None if config.from_nothing or is_path(config.weights) else _published(config)

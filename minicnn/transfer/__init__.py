@@ -21,7 +21,7 @@ doctor.py       what is about to go wrong, said before training
 
 from .doctor import Finding, diagnose
 from .features import FeatureExtractor, cached_features
-from .freezing import Frozen, GradualUnfreezing, freeze, stages, train_top, unfreeze
+from .freezing import Frozen, GradualUnfreezing, freeze, quicken_batch_norms, stages, train_top, unfreeze
 from .heads import Head, find_head, replace_head
 from .lr_finder import LRCurve, find_lr
 from .rates import parameter_groups
@@ -39,6 +39,7 @@ __all__ = [
     "find_lr",
     "freeze",
     "parameter_groups",
+    "quicken_batch_norms",
     "replace_head",
     "stages",
     "train_top",

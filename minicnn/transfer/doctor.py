@@ -1,7 +1,7 @@
 """What is about to go wrong with fine-tuning, said before it costs an hour.
 
 Each check is one mistake that people make: nothing to train, an optimizer that holds another head, images prepared unlike
-those the weights were trained with, batch norms that drift, classes in another order.
+those the weights were trained with, batch norms that drift or lag behind, classes in another order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..nn import Module
 from ..optim import Optimizer
-from .freezing import BATCH_NORMS
+from .freezing import BATCH_NORMS, slow_batch_norms
 from .heads import Head, find_head
 
 
@@ -144,6 +144,18 @@ def _batch_norms(model: Module) -> Iterator[Finding]:
             "drifting batch norm",
             f"{len(drifting)} frozen batch norms go on changing their running averages, beginning with {drifting[0]}: "
             "freeze with transfer.freeze(..., batch_norm='eval'), which keeps them in evaluation mode",
+        )
+    slow = slow_batch_norms(model)
+    if slow:
+        name, module = slow[0]
+        left = (1 - module.momentum) ** 100
+        yield Finding(
+            "warning",
+            "slow batch norm",
+            f"{len(slow)} batch norms have a momentum below the usual 0.1, beginning with {name}, {module.momentum}: after "
+            f"100 steps {100 * left:.0f} % of their running averages is what it was before, so that evaluation is bad after "
+            "a short training that looked well. transfer.quicken_batch_norms(model) gives them 0.1; transfer.freeze keeps "
+            "them as they are",
         )
 
 

@@ -4,7 +4,8 @@
 mode, and ``model.train()`` turns that mode on again at each epoch; pretrained features drift away that way.
 :func:`freeze` sets ``frozen`` on the batch norms among the frozen layers, and a frozen batch norm stays in evaluation mode.
 
-A network's *stages* are its children in the order in which they run, down to the blocks of a ``features`` sequence.
+A network's *stages* are its children in the order in which they run, down to the blocks of a ``features`` sequence or of a
+transformer's encoder.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, Module, ModuleList, Sequential
+from ..nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, Module, ModuleList, Parameter, Sequential
 from .heads import find_head
 
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
@@ -30,29 +31,66 @@ class Frozen(NamedTuple):
 def stages(model: Module) -> list[tuple[str, Module]]:
     """The parts of a network that have parameters, in order from the input: names and modules.
 
+    Its children; of one that is a sequence of blocks by its name, such as ``features`` or the ``layers`` of an encoder, the
+    blocks. GoogLeNet's auxiliary heads come where they branch off.
+
     >>> from minicnn import models
     >>> [name for name, _ in stages(models.resnet18())]
     ['conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4', 'fc']
+    >>> [name for name, _ in stages(models.VisionTransformer(32, 16, 2, 2, 8, 16))]
+    ['conv_proj', 'encoder.layers.encoder_layer_0', 'encoder.layers.encoder_layer_1', 'encoder.ln', 'heads']
     """
     found: list[tuple[str, Module]] = []
     for name, child in model.named_children():
-        if not any(True for _ in child.parameters()):
+        if not _has_parameters(child):
             continue
-        if isinstance(child, (Sequential, ModuleList)) and name in (
-            "features",
-            "_blocks",
-            "blocks",
-            "layers",
-            "stages",
-        ):
-            found += [
-                (f"{name}.{part}", module)
-                for part, module in child.named_children()
-                if any(True for _ in module.parameters())
+        if _is_sequence(name, child):
+            parts = _below(name, child)
+        elif any(_is_sequence(*grandchild) for grandchild in child.named_children()):  # an encoder
+            parts = [
+                deeper
+                for part, module in _below(name, child)
+                for deeper in (
+                    _below(part, module) if _is_sequence(part.rpartition(".")[2], module) else [(part, module)]
+                )
             ]
         else:
-            found.append((name, child))
+            parts = [(name, child)]
+        found += parts
+    for name, before in AUXILIARY.items():
+        names = [stage for stage, _ in found]
+        if name in names and before in names:
+            stage = found.pop(names.index(name))
+            found.insert([stage for stage, _ in found].index(before) + 1, stage)
     return found
+
+
+SEQUENCES = ("features", "_blocks", "blocks", "layers", "stages")
+AUXILIARY = {"aux1": "inception4a", "aux2": "inception4d"}  # a head in the middle, and the stage that it looks at
+
+
+def _is_sequence(name: str, module: Module) -> bool:
+    return name in SEQUENCES and isinstance(module, (Sequential, ModuleList))
+
+
+def _has_parameters(module: Module) -> bool:
+    return any(True for _ in module.parameters())
+
+
+def _below(name: str, module: Module) -> list[tuple[str, Module]]:
+    """The children that have parameters, with their full names."""
+    return [(f"{name}.{part}", child) for part, child in module.named_children() if _has_parameters(child)]
+
+
+def is_step(name: str, module: Module) -> bool:
+    """Whether a stage is one by itself: a normalisation goes with the one before it, an auxiliary head likewise."""
+    return not isinstance(module, NORMS) and name not in AUXILIARY
+
+
+def outside_stages(model: Module) -> list[Parameter]:
+    """Parameters in no stage, such as a class token and the embedding of positions: they go with the first one."""
+    inside = {id(p) for _, module in stages(model) for p in module.parameters()}
+    return [p for p in model.parameters() if id(p) not in inside]
 
 
 def _position(model: Module, until: str) -> int:
@@ -87,7 +125,7 @@ def freeze(model: Module, until: str | None = None, batch_norm: str = "eval") ->
         lower = [module for _, module in stages(model)[: _position(model, until) + 1]]
     unfreeze(model, keep_frozen=lower)
     if until is not None:
-        for parameter in model.parameters(recurse=False):  # such as a class token, which goes in with the first stage
+        for parameter in outside_stages(model):
             parameter.requires_grad_(False)
     for part in lower:
         for parameter in part.parameters():
@@ -111,7 +149,8 @@ def unfreeze(model: Module, since: str | None = None, keep_frozen: Sequence[Modu
     keep_frozen : modules that stay as they are.
     """
     apart = {id(m) for module in keep_frozen for m in module.modules()}
-    parts = [model] if since is None else [m for _, m in stages(model)[_first(model, since) :]]
+    first = 0 if since is None else _first(model, since)
+    parts = [model] if first == 0 else [m for _, m in stages(model)[first:]]
     for part in parts:
         for module in part.modules():
             if id(module) in apart:
@@ -126,8 +165,8 @@ def unfreeze(model: Module, since: str | None = None, keep_frozen: Sequence[Modu
 def train_top(model: Module, below: int) -> list[str]:
     """Train the head and so many stages below it; everything under these is frozen, batch norms in evaluation mode.
 
-    A stage that is only a normalisation goes with the one before it and does not count. With stages to train below it, a
-    head of several layers is trained whole.
+    A stage that is only a normalisation goes with the one before it and does not count, nor does an auxiliary head. With
+    stages to train below it, a head of several layers is trained whole.
 
     Parameters
     ----------
@@ -155,8 +194,8 @@ def train_top(model: Module, below: int) -> list[str]:
     first = next(i for i, (name, _) in enumerate(parts) if head == name or head.startswith(f"{name}."))
     while first > 0 and below > 0:
         first -= 1
-        below -= not isinstance(parts[first][1], NORMS)
-    unfreeze(model, since=None if first == 0 else parts[first][0])
+        below -= is_step(*parts[first])
+    unfreeze(model, since=parts[first][0])
     return [name for name, _ in parts[first:]]
 
 
@@ -168,13 +207,53 @@ def _first(model: Module, since: str) -> int:
     return found[0]
 
 
+SLOW_MOMENTUM = 0.05
+
+
+def quicken_batch_norms(model: Module, momentum: float = 0.1) -> int:
+    """Let the running averages of batch norms that are trained follow within tens of steps; how many were slower.
+
+    After n steps ``(1 - momentum) ** n`` of an average is still what it was before: with the 0.01 of MobileNetV3 and some
+    EfficientNets, a third after 100 steps, and evaluation is far worse than training. PyTorch's own momentum is 0.1.
+
+    Parameters
+    ----------
+    model : the network; frozen batch norms, and those whose momentum is 0.05 or more, stay as they are.
+    momentum : what the others get.
+
+    >>> from minicnn import models
+    >>> model = models.efficientnet_lite0()
+    >>> model._bn0.momentum, quicken_batch_norms(model), model._bn0.momentum
+    (0.01, 49, 0.1)
+    """
+    slow = slow_batch_norms(model)
+    for _, module in slow:
+        module.momentum = momentum
+    return len(slow)
+
+
+def slow_batch_norms(model: Module) -> list[tuple[str, Module]]:
+    """Those that are trained and whose running averages follow slowly, with their names."""
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, BATCH_NORMS)
+        and module.track_running_stats
+        and not module.frozen
+        and (module.weight is None or module.weight.requires_grad)
+        and module.momentum is not None
+        and module.momentum < SLOW_MOMENTUM
+    ]
+
+
 class GradualUnfreezing:
     """From the head downwards, one stage more each time ``step()`` is called (Howard and Ruder 2018, section 3.3).
 
     Parameters
     ----------
     model : the network; everything but its head is frozen at once.
-    names : the stages to unfreeze, the one nearest to the head first; all of them by default.
+    names : the stages to unfreeze, the one nearest to the head first; by default all of them, a normalisation together with
+        the stage before it.
 
     >>> from minicnn import models
     >>> unfreezing = GradualUnfreezing(models.resnet18())
@@ -186,7 +265,11 @@ class GradualUnfreezing:
         freeze(model)
         self.model = model
         head = find_head(model).name
-        every = [name for name, _ in stages(model) if not (head == name or head.startswith(f"{name}."))][::-1]
+        every = [
+            name
+            for name, module in stages(model)
+            if is_step(name, module) and not (head == name or head.startswith(f"{name}."))
+        ][::-1]
         self.names = every if names is None else list(names)
         self.done: list[str] = []
         top = next((name for name, _ in stages(model) if head.startswith(f"{name}.")), None)

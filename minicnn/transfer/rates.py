@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..nn import Module, Parameter
-from .freezing import stages
+from .freezing import is_step, outside_stages, stages
 
 
 def parameter_groups(
@@ -13,7 +13,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Parameter groups for an optimizer, one a stage: the head learns with ``lr``, each stage below ``decay`` times as fast.
 
-    Frozen parameters are left out, and so are stages that have no others.
+    A stage that is only a normalisation learns like the one before it, and an auxiliary head too. Frozen parameters are left
+    out, and so are stages that have no others.
 
     Parameters
     ----------
@@ -48,9 +49,11 @@ def parameter_groups(
                 group["weight_decay"] = weight_decay
             groups.append(group)
 
+    steps = [i > 0 and is_step(*part) for i, part in enumerate(parts)]
     for i, (name, module) in enumerate(parts):
-        add(name, list(module.parameters()), lr * decay ** (len(parts) - 1 - i))
-    add("others", list(model.parameters()), lr * decay ** max(0, len(parts) - 1))
+        along = outside_stages(model) if i == 0 else []
+        add(name, [*module.parameters(), *along], lr * decay ** sum(steps[i + 1 :]))
+    add("others", list(model.parameters()), lr)  # of a model without parts
     if not groups:
         raise ValueError("model: no parameter is trained (requires_grad is False for all); unfreeze some")
     return groups

@@ -175,6 +175,7 @@ def test_stages_of_the_zoo():
     vit = models.VisionTransformer(32, 16, 1, 2, 8, 16)
     transfer.freeze(vit, until="conv_proj")
     assert not vit.class_token.requires_grad
+    assert not vit.encoder.pos_embedding.requires_grad
     with pytest.raises(ValueError, match="has no stage 'layer9'; its stages are conv1, bn1, layer1"):
         transfer.freeze(models.resnet20(), until="layer9")
     with pytest.raises(ValueError, match="expected 'eval' or 'train'"):
@@ -193,6 +194,29 @@ def test_gradual_unfreezing():
     assert model.train().layer1[1].training
 
 
+def test_a_transformer_is_unfrozen_block_by_block():
+    vit = models.VisionTransformer(32, 16, 3, 2, 8, 16)
+    unfreezing = transfer.GradualUnfreezing(vit)
+    blocks = [f"encoder.layers.encoder_layer_{i}" for i in range(3)]
+    seen = []
+    for name in [*blocks[::-1], "conv_proj"]:
+        assert unfreezing.step() == name
+        seen.append(sum(p.requires_grad for p in vit.parameters()))
+    # 12 parameters a block, two of the last normalisation, two of the head; the convolution comes with token and positions
+    assert seen == [16, 28, 40, 44]
+    assert all(p.requires_grad for p in vit.parameters())
+    assert unfreezing.step() is None
+    transfer.freeze(vit, until=blocks[1])
+    assert {n.partition("layer_")[2][:1] for n, p in vit.named_parameters() if p.requires_grad} == {"2", ""}
+
+
+def test_the_stages_of_ones_own_encoder():
+    model = nn.Module()
+    model.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 2, enable_nested_tensor=False)
+    model.fc = nn.Linear(8, 2)
+    assert [name for name, _ in transfer.stages(model)] == ["encoder.layers.0", "encoder.layers.1", "fc"]
+
+
 @pytest.mark.parametrize(
     ("name", "below", "trained"),
     [
@@ -201,7 +225,13 @@ def test_gradual_unfreezing():
         ("vgg11_bn", 0, ["classifier.6"]),
         ("vgg11_bn", 1, ["features.25", "features.26", "classifier"]),  # a normalisation goes with its convolution
         ("efficientnet_lite0", 1, ["_conv_head", "_bn1", "_fc"]),
-        ("vit_b_32", 1, ["encoder", "heads"]),
+        ("vit_b_32", 1, ["encoder.layers.encoder_layer_11", "encoder.ln", "heads"]),
+        ("googlenet", 2, ["inception5a", "inception5b", "fc"]),
+        ("googlenet", 4, ["inception4d", "aux2", "inception4e", "inception5a", "inception5b", "fc"]),
+        ("densenet121", 1, ["features.denseblock4", "features.norm5", "classifier"]),
+        ("convnext_tiny", 1, ["features.7", "classifier"]),
+        ("squeezenet1_1", 1, ["features.12", "classifier"]),
+        ("r3d_18", 1, ["layer4", "fc"]),
     ],
 )
 def test_train_top(name, below, trained):
@@ -219,7 +249,8 @@ def test_train_top_of_everything():
     vit = models.VisionTransformer(32, 16, 1, 2, 8, 16)
     transfer.train_top(vit, 1)
     assert not vit.class_token.requires_grad
-    assert transfer.train_top(vit, 9) == ["conv_proj", "encoder", "heads"]
+    blocks = ["encoder.layers.encoder_layer_0", "encoder.ln"]
+    assert transfer.train_top(vit, 9) == ["conv_proj", *blocks, "heads"]
     assert all(p.requires_grad for p in vit.parameters())
     with pytest.raises(ValueError, match="below: expected 0 or more, got -1"):
         transfer.train_top(vit, -1)
@@ -332,6 +363,26 @@ def test_rate_finder_leaves_everything_as_it_was():
     np.testing.assert_allclose(ratios, ratios[0])
 
 
+def test_rates_of_normalisations_and_loose_parameters():
+    def rates(model):
+        return {g["name"]: g["lr"] for g in transfer.parameter_groups(model, lr=1.0, decay=0.5)}
+
+    vit = models.VisionTransformer(32, 16, 2, 2, 8, 16)
+    block = "encoder.layers.encoder_layer_"
+    assert rates(vit) == {"conv_proj": 0.125, f"{block}0": 0.25, f"{block}1": 0.5, "encoder.ln": 0.5, "heads": 1.0}
+    first = transfer.parameter_groups(vit, 1.0)[0]["params"]
+    assert any(p is vit.class_token for p in first)
+    assert any(p is vit.encoder.pos_embedding for p in first)
+    with nn.init.skipped():
+        plain, normed, inception = models.vgg11(), models.vgg11_bn(), models.GoogLeNet(init_weights=False)
+    # the depth of a network does not depend on its normalisations
+    assert rates(plain)["features.0"] == rates(normed)["features.0"] == rates(normed)["features.1"] == 0.5**8
+    assert rates(inception)["aux2"] == rates(inception)["inception4d"] == 0.5**4
+    loose = nn.Module()
+    loose.w = nn.Parameter(mc.ones(1))
+    assert rates(loose) == {"others": 1.0}
+
+
 def test_rate_finder_stops_where_it_diverges_and_plots():
     layer = nn.Linear(1, 1, bias=False)
     data = [(mc.ones(4, 1), mc.full((4, 1), 100.0))]
@@ -378,6 +429,20 @@ def test_frozen_batch_norms_that_drift():
         p.requires_grad = False
     assert names(transfer.diagnose(model.train())) == ["drifting batch norm"]
     transfer.freeze(model, until="layer1")
+    assert transfer.diagnose(model.train()) == []
+
+
+def test_batch_norms_that_lag_behind():
+    model = Small()
+    for module in (model.layer1[1], model.layer2[1]):
+        module.momentum = 0.01
+    transfer.freeze(model, until="layer1")
+    (found,) = transfer.diagnose(model.train())
+    assert (found.severity, found.name) == ("warning", "slow batch norm")
+    assert "1 batch norms" in found.message
+    assert "after 100 steps 37 %" in found.message
+    assert transfer.quicken_batch_norms(model, 0.2) == 1
+    assert (model.layer1[1].momentum, model.layer2[1].momentum) == (0.01, 0.2)
     assert transfer.diagnose(model.train()) == []
 
 
