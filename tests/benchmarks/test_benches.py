@@ -28,7 +28,12 @@ PROCESSES = tuple(name for name in BENCHES if hasattr(load(name), "PROCESSES"))
 HERE = (MINICNN, COMPILED, TORCH, CHANNELS_LAST, "numpy")  # peers that are quick to begin with
 
 
-@pytest.mark.parametrize("bench", [name for name in BENCHES if name not in PROCESSES])
+SLOW = {"models": pytest.mark.slow}  # builds the zoo
+
+
+@pytest.mark.parametrize(
+    "bench", [pytest.param(name, marks=SLOW.get(name, ())) for name in BENCHES if name not in PROCESSES]
+)
 def test_cases_run(bench):
     cases = list(load(bench).cases(QUICK))
     assert len({c.name for c in cases}) == len(cases)

@@ -142,6 +142,7 @@ cli.main()
     load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(start, run_apart, whole, tmp_path):
     """With a checkpoint after every step, much of the time goes into writing it: kills hit that too."""
     rng = random.Random(0)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages with mprotect")
 @pytest.mark.parametrize("simd", WIDTHS)
-@pytest.mark.parametrize("script", ["guarded_products", "guarded_kernels"])
+@pytest.mark.parametrize("script", ["guarded_products", pytest.param("guarded_kernels", marks=pytest.mark.slow)])
 def test_nothing_outside_the_operands_is_touched(script, simd):
     assert_untouched(script, MINICNN_SIMD=simd)
 

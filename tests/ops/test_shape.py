@@ -267,7 +267,7 @@ def test_unsupported():
         mc.ones(2).view(mc.int32)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.data(), st.lists(st.integers(1, 4), min_size=1, max_size=4))
 def test_which_reshapes_copy(data, shape):
     """Against NumPy, which copies or does not."""
