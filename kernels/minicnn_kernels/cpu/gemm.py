@@ -22,7 +22,7 @@ from .. import workspace
 from .jit import ONE, ZERO, jit
 from .memory import clear, copy
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, SIMD, full_tile, low_tile, tile_columns
-from .simd import VECTOR_BYTES
+from .simd import VECTOR_BYTES, load, load_part, number, store_part, where
 from .transpose_tile import transpose_tile
 
 KC = 512
@@ -144,23 +144,18 @@ def multiply(
 def store_edge(scratch, shape, c, at, c_row, add, ending, bias, bias_at, other):
     """The first `width` columns of the tile in scratch memory, ended, into c; added to what is there, if `add`."""
     height, width, columns = shape
-    for r in range(height):
-        here = at + r * c_row
-        part = scratch[r * columns : r * columns + width]
-        if add:
-            edge = c[here : here + width]
-            for j in range(width):
-                part[j] += edge[j]
-        if ending & ADD_BIAS:
-            edge = bias[bias_at : bias_at + width]
-            for j in range(width):
-                part[j] += edge[j]
-        if ending & ADD_OTHER:
-            edge = other[here : here + width]
-            for j in range(width):
-                part[j] += edge[j]
-        if ending & RECTIFY:
-            for j in range(width):
-                if part[j] < 0:  # a NaN is not, and stays
-                    part[j] = 0
-        copy(scratch, r * columns, c, here, width)
+    lanes = VECTOR_BYTES // c.itemsize
+    for first in range(0, width, lanes):
+        count = min(lanes, width - first)
+        zero = number(0, load(scratch, first))
+        lowest = zero if ending & RECTIFY else number(-np.inf, zero)
+        shift = load_part(bias, bias_at + first, count) if ending & ADD_BIAS else zero
+        for r in range(height):
+            here = at + r * c_row + first
+            y = load(scratch, r * columns + first)
+            if add:
+                y = y + load_part(c, here, count)
+            y = y + shift
+            if ending & ADD_OTHER:
+                y = y + load_part(other, here, count)
+            store_part(c, here, count, where(lowest > y, lowest, y))  # a NaN is not, and stays
