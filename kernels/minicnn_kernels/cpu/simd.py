@@ -213,6 +213,22 @@ def _store_part(typingctx, array, at, count, vector):
 
 
 @intrinsic
+def _prefetch(typingctx, array, at):
+    """Ask for a cache line, to be in the second-level cache soon; what lies outside the array may be asked for, too."""
+
+    def generate(context, builder, signature, args):
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        place = _place(context, builder, array, args[0], args[1], 1)
+        for_reading, second_level, data = flag(0), flag(2), flag(1)
+        builder.call(function, [builder.bitcast(place, byte), for_reading, second_level, data])
+        return context.get_dummy_value()
+
+    return signature(types.void, array, types.int64), generate
+
+
+@intrinsic
 def _floor(typingctx, vector):
     def generate(context, builder, signature, args):
         kind = _llvm(vector)
@@ -322,8 +338,9 @@ if DISABLED:
     power_of_two: Any = lambda vector: np.ldexp(np.ones_like(vector), vector.astype(np.int64))  # noqa: E731
     reciprocal: Any = lambda vector: 1 / vector  # noqa: E731
     where: Any = np.where
+    prefetch: Any = lambda array, at: None  # noqa: E731
 else:
     load, load_wide, load_integers, store = _load, _load_wide, _load_integers, _store
     number, integer, widen, where = _number, _integer, _widen, _where
-    load_part, store_part = _load_part, _store_part
+    load_part, store_part, prefetch = _load_part, _store_part, _prefetch
     floor, power_of_two, reciprocal = _floor, _power_of_two, _reciprocal

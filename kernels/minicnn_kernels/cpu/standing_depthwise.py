@@ -19,11 +19,12 @@ from .finish import finish, finishing
 from .jit import ZERO, jit, launch
 from .layout import contiguous
 from .memory import clear
-from .simd import VECTOR_BYTES, lanes, load, store
+from .simd import VECTOR_BYTES, lanes, load, prefetch, store
 
 STRIP = 7
 RING_BYTES = 28 * 1024  # the rest of a first-level cache is for finished rows and what passes through
 GROUP = 8  # vectors of channels that a tile is wide, if there are
+AHEAD = 2  # rows of the image that are asked for before they are due: their runs are too short for a processor to see
 GRAIN = 1 << 17  # multiplications below which another thread does not pay
 
 
@@ -154,4 +155,6 @@ def _fill_row(x, x_at, there, place, ring, at):
         for i in range(last - first):
             for block in range(n_blocks):
                 q = min((first_block + block) * lanes, c - lanes)
-                store(ring, row + block * block_step + (first + i) * lanes, load(x, source + i * sw * c + q))
+                here = source + i * sw * c + q
+                store(ring, row + block * block_step + (first + i) * lanes, load(x, here))
+                prefetch(x, here + AHEAD * w * c)
