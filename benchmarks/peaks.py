@@ -48,7 +48,8 @@ def _gflops(threads: int, tries: int, repeats: int) -> float:
 @jit
 def _tiles(repeats, a, b, c, depth, rows, columns):
     for _ in range(repeats):
-        full_tile(a, 0, depth, 1, b, 0, c, 0, columns, depth, rows, False, 0, c, 0, c)  # nothing is added at the end
+        # Nothing is added at the end, and nothing asked for.
+        full_tile(a, 0, depth, 1, b, 0, c, 0, columns, depth, rows, False, 0, c, 0, c, 0, 0)
 
 
 def _gbs(tries: int, nbytes: int) -> float:

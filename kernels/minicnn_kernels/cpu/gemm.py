@@ -31,6 +31,7 @@ KC = 512
 FEW_BYTES = (1024 if SIMD.name == "avx512" else 256) * 1024
 # Else so many rows at a time: 252 x 512 x 4 bytes are 504 KB; the panel's block of B, 64 KB, is multiplied with 18 tiles.
 GROUP = 18 * SIMD.rows
+AHEAD = 48  # steps of k: about 250 nanoseconds, so long a shared cache takes
 ROWS = SIMD.rows
 FEW_ROWS = SIMD.few_rows
 ONE_PRODUCT = (ONE, ZERO, ZERO, ZERO)  # ``multiply``'s `batch` for a single product
@@ -112,6 +113,12 @@ def multiply(
                     width = min(columns, n - first)
                     # A tile is always stored whole: at the right edge into scratch memory; its columns are copied.
                     whole = width == columns
+                    # What of B is asked for meanwhile: the next panel's block, by the tiles of this one. Where B is gone
+                    # through for each tile, what the first one comes to soon.
+                    tiles = (bottom - group + ROWS - 1) // ROWS
+                    step, soon = (columns + tiles - 1) // tiles, b_here + columns * k
+                    if rows == ROWS:
+                        step, soon = columns if group == 0 else ZERO, b_here + AHEAD * columns
                     i = group
                     while i < bottom:
                         # What is left over goes to the low tile, unless that takes longer than a full tile with idle rows.
@@ -127,17 +134,18 @@ def multiply(
                         if low:
                             low_tile(
                                 a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole,
-                                tile_end, bias, there, other,
+                                tile_end, bias, there, other, soon, step,
                             )  # fmt: skip
                         else:
                             full_tile(
                                 a, a_here, a_row, a_col, packed, b_here, target, at, row, depth, height, add and whole,
-                                tile_end, bias, there, other,
+                                tile_end, bias, there, other, soon, step,
                             )  # fmt: skip
                         if not whole:
                             shape = height, width, columns
                             store_edge(scratch, shape, c, c_here, c_row, add, end, bias, there, other)
                         i += height
+                        soon += depth * step
 
 
 @jit

@@ -71,8 +71,8 @@ def tile_columns(dtype: np.dtype) -> int:
 
 
 def _tile_product(rows: int) -> Callable[..., None]:
-    """``tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other)``: the
-    function for tiles of `rows` rows.
+    """``tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other, ahead_at,
+    ahead_step)``: the function for tiles of `rows` rows.
 
     a, b, c, bias and other are flat arrays; everything else counts in elements. For i < n_rows <= rows and j < columns:
 
@@ -81,22 +81,28 @@ def _tile_product(rows: int) -> Callable[..., None]:
     with A[i, p] = a[a_at + i * a_row + p * a_col], B[p, j] = b[b_at + p * columns + j], C[i, j] = c[c_at + i * c_row
     + j]. `ending` says what ``end`` adds, bias[bias_at + j] and what `other` has where C[i, j] lies in c, and whether it
     then takes the larger of the sum and 0 (a NaN stays). Nothing but these elements is read or written (of A also row 0 in
-    place of the rows from n_rows on).
+    place of the rows from n_rows on). At step p the cache line of b[ahead_at + p * ahead_step], which need not be there, is
+    asked for: what a later tile will read.
     """
     if DISABLED:
         return _plain_tile
 
     @intrinsic
     def tile(
-        typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other
-    ):
+        typingctx, a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other,
+        ahead_at, ahead_step,
+    ):  # fmt: skip
         size = types.int64
         factors = (a, size, size, size, b, size)
-        signature = types.void(*factors, c, size, size, size, size, types.boolean, size, bias, size, other)
+        sums = (c, size, size, size, size, types.boolean, size, bias, size, other)
+        signature = types.void(*factors, *sums, size, size)
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other = args
-            a_start, b_start, c_start, bias_start, other_start = (
+            a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other = args[
+                :16
+            ]
+            ahead_at, ahead_step = args[16:]
+            a_start, b_start, c_start, bias_start, other_start, ahead_start = (
                 builder.gep(context.make_array(signature.args[position])(context, builder, array).data, [at])
                 for position, array, at in (
                     (0, a, a_at),
@@ -104,6 +110,7 @@ def _tile_product(rows: int) -> Callable[..., None]:
                     (6, c, c_at),
                     (13, bias, bias_at),
                     (15, other, c_at),
+                    (4, b, ahead_at),
                 )
             )
             vector = _vector_type(context, signature.args[0].dtype)
@@ -115,7 +122,8 @@ def _tile_product(rows: int) -> Callable[..., None]:
 
             factors = (a_start, row_at, step_at, b_start, b_row)
             end = ending, bias_start, other_start
-            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end, PREFETCH)
+            ahead = ahead_start, ahead_step
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end, ahead)
             return context.get_dummy_value()
 
         return signature, generate
@@ -123,7 +131,9 @@ def _tile_product(rows: int) -> Callable[..., None]:
     return tile
 
 
-def _plain_tile(a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other):
+def _plain_tile(
+    a, a_at, a_row, a_col, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other, ahead_at, ahead_step
+):  # fmt: skip
     """The same in NumPy, for ``NUMBA_DISABLE_JIT=1``."""
     columns = tile_columns(a.dtype)
     for i in range(n_rows):
@@ -209,12 +219,12 @@ def _vector_type(context: Any, number: Any) -> ir.VectorType:
     return ir.VectorType(context.get_value_type(number), SIMD.vector_bytes // (number.bitwidth // 8))
 
 
-def _prefetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:
-    """Ask for a cache line; what lies outside an array may be asked for, too."""
+def _prefetch(builder: ir.IRBuilder, pointer: ir.Value, level: int = 1) -> None:
+    """Ask for a cache line, to be in the cache of this level; what lies outside an array may be asked for, too."""
     byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
     function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-    for_reading, keep, data = flag(0), flag(3), flag(1)
+    for_reading, keep, data = flag(0), flag(4 - level), flag(1)
     builder.call(function, [builder.bitcast(pointer, byte), for_reading, keep, data])
 
 
@@ -227,13 +237,13 @@ def _emit(
     n_rows: ir.Value,
     accumulate: ir.Value,
     end: tuple[ir.Value, ir.Value, ir.Value],
-    prefetch: int = 0,
+    prefetch: tuple[ir.Value, ir.Value] | None = None,
 ) -> None:
     """Emit the loop over k and the stores.
 
     factors: A's start, the offset of each row and, given a step, of its column; B's start and row stride.
     c: start, row stride. end: `ending`, where the bias starts, and the other addend's tile.
-    prefetch: how many steps ahead to ask for A's numbers, or 0; then B's too.
+    prefetch: whether to ask for A's and B's numbers some steps ahead; and for what else, from where on, how far a step.
     """
     a_start, row_offsets, step_offset, b, b_row = factors
     rows = len(row_offsets)
@@ -275,9 +285,11 @@ def _emit(
     if prefetch:
         for place in vectors_at(builder.gep(b_now, [number(PREFETCH_B * VECTORS * vector.count)])):
             _prefetch(builder, place)
-        ahead = step_offset(builder.add(step, number(prefetch)))
+        ahead = step_offset(builder.add(step, number(PREFETCH)))
         for row_start in (row_starts[0], row_starts[-1]):
             _prefetch(builder, builder.gep(row_start, [ahead]))
+        start, distance = prefetch
+        _prefetch(builder, builder.gep(start, [builder.mul(step, distance)]), level=2)
     new_sums = []
     for i in range(rows):
         value = builder.load(builder.gep(row_starts[i], [here]), align=align)
