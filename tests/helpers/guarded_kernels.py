@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import cpu, reference, threads, workspace
-from minicnn_kernels.cpu import conv_depthwise, conv_direct, conv_im2col, conv_winograd
+from minicnn_kernels.cpu import conv_depthwise, conv_direct, conv_few_pixels, conv_im2col, conv_winograd
 from minicnn_kernels.cpu.simd import lanes
 from minicnn_kernels.launch import Launch, run
 from tests.helpers import kernel_smoke
@@ -150,20 +150,27 @@ def check_edges(dtype: Any) -> None:
     counts = [(1, 1), (3, wide), (wide, 2 * wide), (wide + 1, wide - 1), (5, 2 * wide + 1)]
     plain = (1, 1), (1, 1), (1, 1), 1
     for (h, w), (c_in, c_out) in itertools.product(sizes, counts):
-        for algorithm in (conv_winograd, conv_direct, conv_im2col):
+        for algorithm in (conv_winograd, conv_direct, conv_im2col, conv_few_pixels):
             check_convolution(algorithm, (2, c_in, h, w), (c_out, c_in, 3, 3), plain, dtype)
     for padding in ((0, 0), (2, 0), (0, 3)):
-        for algorithm in (conv_winograd, conv_direct, conv_im2col):
+        for algorithm in (conv_winograd, conv_direct, conv_im2col, conv_few_pixels):
             window = (1, 1), padding, (1, 1), 1
             check_convolution(algorithm, (2, wide + 3, 6, 7), (wide, wide + 3, 3, 3), window, dtype)
     check_convolution(conv_winograd, (5, 48, 14, 15), (40, 48, 3, 3), plain, dtype)  # more than one block
     check_convolution(conv_winograd, (1, 400, 5, 5), (20, 400, 3, 3), plain, dtype)  # more than one KC of depth
+    for c_in, c_out, kernel in (
+        (400, 20, 2),
+        (wide + 1, 600, 1),
+        (wide, 9 * wide, 5),
+    ):  # more than one KC, or eight panels
+        window = (2, 1), (kernel // 2, 0), (1, 2), 1
+        check_convolution(conv_few_pixels, (2, c_in, 7, 11), (c_out, c_in, kernel, kernel), window, dtype)
     for channels, size in itertools.product((2, wide - 1, wide, wide + 1, 2 * wide + 3), ((1, 1), (4, 5), (7, 6))):
         for window in (((1, 1), (1, 1), (1, 1), channels), ((2, 1), (2, 2), (1, 2), channels)):
             check_convolution(conv_depthwise, (2, channels, *size), (channels, 1, 3, 3), window, dtype)
     for c_in, c_out in ((wide, wide), (wide + 3, 2 * wide + 1), (5, wide - 1)):  # volumes
         window = (1, 1, 1), (1, 1, 1), (1, 1, 1), 1
-        for algorithm in (conv_winograd, conv_direct, conv_im2col):
+        for algorithm in (conv_winograd, conv_direct, conv_im2col, conv_few_pixels):
             check_convolution(algorithm, (2, c_in, 5, 6, 5), (c_out, c_in, 3, 3, 3), window, dtype)
     strided = (2, 1, 2), (1, 0, 2), (1, 2, 1), wide + 1
     check_convolution(conv_depthwise, (2, wide + 1, 4, 5, 9), (wide + 1, 1, 2, 3, 3), strided, dtype)

@@ -8,12 +8,13 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minicnn as mc
 import minicnn_kernels
 from minicnn_kernels import cpu, reference
+from minicnn_kernels.cpu import conv, conv_few_pixels
 from minicnn_kernels.cpu.conv_choice import choose
 from tests.helpers.kernel_cases import ConvCase, conv_cases, normal, num_threads
 
@@ -59,6 +60,38 @@ def assert_algorithm_is_right(case: ConvCase, algorithm: str) -> None:
 def test_any_convolution(case, algorithm, threads):
     with num_threads(threads):
         assert_algorithm_is_right(case, algorithm)
+
+
+@settings(max_examples=40, deadline=None)
+@given(conv_cases(max_channels=40), st.integers(1, 3))
+def test_filters_where_they_lie_on_any_shape(case, threads):
+    """Of one group, and without the padding that would make a filter's rim useless: that is cut off before."""
+    assume(case.x.size)
+    weight = normal(case.rng, (case.weight.shape[0], case.x.shape[1], *case.weight.shape[2:]), case.x.dtype)
+    with num_threads(threads), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conv, "algorithm_of", lambda *arguments: conv_few_pixels)
+        assert_algorithm_is_right(case._replace(weight=weight, groups=1), "im2col")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("x_shape", "weight_shape", "stride", "padding"),
+    [
+        ((16, 160, 2, 2), (192, 160, 3, 3), 1, 1),  # as the last layers of ResNet-18 on images of 64x64
+        ((3, 130, 9, 8), (300, 130, 3, 3), 2, 1),  # more than one KC, more than eight panels, nothing that tiles divide
+        ((3, 70, 9, 8), (270, 70, 1, 1), 2, 0),
+        ((2, 600, 5, 7), (260, 600, 1, 1), 1, 0),
+        ((2, 20, 9, 9), (160, 20, 5, 5), 3, 2),  # more taps than lanes
+    ],
+)
+def test_filters_where_they_lie_on_larger_shapes(dtype, x_shape, weight_shape, stride, padding):
+    rng = np.random.default_rng(x_shape[1])
+    x, bias = normal(rng, x_shape, dtype, "channels-last"), normal(rng, weight_shape[:1], dtype)
+    case = ConvCase(x, normal(rng, weight_shape, dtype), bias, (stride,) * 2, (padding,) * 2, (1, 1), 1, rng)
+    assert conv.algorithm_of(x_shape, weight_shape, *case.window, "exact") is conv_few_pixels
+    for threads in (1, 2):
+        with num_threads(threads):
+            assert_algorithm_is_right(case, "exact")
 
 
 @settings(max_examples=40, deadline=None)
@@ -115,6 +148,10 @@ CHOICES = [
     ((2, 64, 8, 28, 28), (64, 64, 1, 1, 1), (1, 1, 1), (0, 0, 0), 1, "im2col"),
     ((2, 64, 100), (64, 1, 3), (1,), (1,), 64, "direct"),
     ((1, 256, 2, 2), (256, 256, 3, 3), (1, 1), (1, 1), 1, "im2col"),  # a tile of 16 for 4 pixels
+    ((16, 256, 4, 4), (256, 256, 3, 3), (1, 1), (1, 1), 1, "im2col"),  # filters that outweigh the images
+    ((16, 128, 8, 8), (256, 128, 3, 3), (2, 2), (1, 1), 1, "im2col"),
+    ((16, 128, 8, 8), (128, 128, 3, 3), (1, 1), (1, 1), 1, "winograd"),
+    ((16, 512, 8, 8), (512, 512, 3, 3), (1, 1), (1, 1), 1, "winograd"),
 ]
 
 
@@ -124,6 +161,7 @@ def test_choice(x_shape, weight_shape, stride, padding, groups, algorithm):
     choice = choose(x_shape, weight_shape, stride, padding, ones, groups)
     assert choice.algorithm == algorithm
     assert choice.reason
+    assert choose(x_shape, weight_shape, stride, padding, ones, groups, standing=True).reason
     assert choose(x_shape, weight_shape, stride, padding, ones, groups, "exact").algorithm != "winograd"
 
 

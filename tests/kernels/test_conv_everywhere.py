@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import minicnn as mc
 from minicnn.nn import functional as F
-from minicnn_kernels.cpu import conv_choice, conv_depthwise, conv_direct, conv_im2col, conv_winograd
+from minicnn_kernels.cpu import conv_choice, conv_depthwise, conv_direct, conv_few_pixels, conv_im2col, conv_winograd
 from tests.helpers.kernel_cases import DTYPES, arrange, num_threads, pairs
 from tests.helpers.training import Residual, batch, bits, build, steps
 
@@ -156,7 +156,13 @@ def test_as_many_channels_as_auto_gives_to_winograd(algorithm, dtype, size):
 
 # ---- which algorithm runs
 
-MODULES = {"im2col": conv_im2col, "direct": conv_direct, "winograd": conv_winograd, "depthwise": conv_depthwise}
+MODULES = {
+    "im2col": conv_im2col,
+    "few pixels": conv_few_pixels,
+    "direct": conv_direct,
+    "winograd": conv_winograd,
+    "depthwise": conv_depthwise,
+}
 
 
 @pytest.fixture
@@ -201,6 +207,17 @@ def test_what_is_reported_is_what_runs(ran, x_shape, weight_shape, groups, algor
     with mc.conv_algorithm(algorithm):
         F.conv2d(x, weight, padding=padding, groups=groups).sum().backward()
     assert ran == {"depthwise" if reported == "direct" and groups == x_shape[1] else reported}
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "exact", "im2col"])
+def test_filters_that_outweigh_the_images_stay_where_they_are(ran, algorithm):
+    """In training; where they stay as they are they have been laid out before (``prepared.py``)."""
+    x, weight = mc.randn(2, 128, 4, 4, requires_grad=True), mc.randn(128, 128, 3, 3, requires_grad=True)
+    with mc.conv_algorithm(algorithm):
+        F.conv2d(x, weight, padding=1).sum().backward()
+    assert ran == {"few pixels"}
+    assert conv_choice.few_pixels((2, 128, 4, 4), (128, 128, 3, 3), (1, 1), (1, 1), (1, 1), 1)
+    assert not conv_choice.few_pixels((64, 128, 4, 4), (128, 128, 3, 3), (1, 1), (1, 1), (1, 1), 1)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])

@@ -1,8 +1,9 @@
 """Convolution in one, two and three dimensions: hands each one to an algorithm. The maths is in ``reference/conv.py``.
 
 ``conv_choice.py`` says which, and why. ``conv_im2col.py`` takes every case, and is the one to read first; then
-``conv_direct.py`` for few channels, ``conv_winograd.py`` for 3x3 filters, ``conv_depthwise.py`` where each channel has a
-filter of its own and a matrix product would be nearly empty.
+``conv_few_pixels.py``, the same where the filters outweigh the images, ``conv_direct.py`` for few channels,
+``conv_winograd.py`` for 3x3 filters, ``conv_depthwise.py`` where each channel has a filter of its own and a matrix product
+would be nearly empty.
 """
 
 from types import ModuleType
@@ -10,8 +11,8 @@ from types import ModuleType
 import numpy as np
 
 from ..threads import parallel_chunks, split
-from . import channels, conv_depthwise, conv_direct, conv_im2col, conv_winograd
-from .conv_choice import choose, is_depthwise
+from . import channels, conv_depthwise, conv_direct, conv_few_pixels, conv_im2col, conv_winograd
+from .conv_choice import choose, few_pixels, is_depthwise
 from .conv_shared import Sizes
 from .jit import jit
 from .layout import to_channels_last
@@ -98,11 +99,15 @@ def algorithm_of(
     dilation: Sizes,
     groups: int,
     algorithm: str = "auto",
+    standing: bool = False,
 ) -> ModuleType:
-    """The file that computes this convolution and its gradients."""
-    name = choose(x_shape, weight_shape, stride, padding, dilation, groups, algorithm).algorithm
+    """The file that computes this convolution and its gradients; or its results alone, with filters made ready before."""
+    arguments = x_shape, weight_shape, stride, padding, dilation, groups
+    name = choose(*arguments, algorithm, standing).algorithm
     if name == "direct" and is_depthwise(weight_shape, groups):
         return conv_depthwise
+    if name == "im2col" and not standing and few_pixels(*arguments):
+        return conv_few_pixels
     return ALGORITHMS[name]
 
 

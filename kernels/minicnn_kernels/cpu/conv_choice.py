@@ -20,6 +20,11 @@ LANES = SIMD.vector_bytes // 4  # of float32; the maps work on whole vectors of 
 # Up to so many channels a group, or numbers of a patch, reading patches where they lie is faster than copying them. (Above,
 # the filters no longer stay in the cache from one tile of pixels to the next; im2col goes through them in pieces.)
 DIRECT_CHANNELS, DIRECT_PATCH = 128, 1024
+# Many filters and few pixels: up to so many pixels for each filter (and from so many weights on), it is faster to lay the
+# patches out in the filters' order than the filters in the patches'. What that costs, for a number of a patch; and what it
+# costs Winograd to map a filter that comes from memory, as so many do, and to bring its 36 points there and back.
+FEW_PIXELS, MANY_WEIGHTS = 4, 1 << 14
+ORDERED_PATCH, COLD_FILTER_MAP = 35, 2500
 
 
 class Choice(NamedTuple):
@@ -38,8 +43,11 @@ def choose(
     dilation: Sizes = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
+    standing: bool = False,
 ) -> Choice:
     """The algorithm for a convolution and its gradients: ``"im2col"``, ``"direct"`` or ``"winograd"``.
+
+    `standing` says that the filters stay as they are, and were laid out, or mapped, before.
 
     Raises
     ------
@@ -68,6 +76,7 @@ def choose(
     c_out, c_per_group, *kernel = weight_shape
     if is_depthwise(weight_shape, groups):
         return Choice("direct", "depthwise: one filter a channel, no matrix to multiply")
+    in_place = not standing and few_pixels(x_shape, weight_shape, stride, padding, dilation, groups)
     if max(*kernel, *stride) == 1 and max(padding) == 0:
         return Choice("im2col", "1x1: the image is the matrix of patches")
     few = c_per_group <= DIRECT_CHANNELS or c_per_group * math.prod(kernel) <= DIRECT_PATCH
@@ -82,19 +91,33 @@ def choose(
         columns = round_up(c_out, 2 * LANES)  # a register tile multiplies them all, needed or not
         product = 36 * mapped * kd * c_in * columns
         maps = mapped * INPUT_MAP * round_up(c_in, LANES) + tiles * OUTPUT_MAP * round_up(c_out, LANES)
-        maps += FILTER_MAP * kd * c_in * c_out + (36 * mapped * c_in * PATCH_COPY if c_in % LANES else 0)
+        maps += 36 * mapped * c_in * PATCH_COPY if c_in % LANES else 0
+        maps += (COLD_FILTER_MAP if in_place else FILTER_MAP) * kd * c_in * c_out
         other, copies = ("direct", 0) if few else ("im2col", PATCH_COPY)
+        if in_place:
+            other, copies = "im2col", ORDERED_PATCH
         plain = 9 * kd * pixels * c_in * (columns + copies)
         if product + maps < plain:
             name = "x".join(map(str, kernel))
             return Choice(
                 "winograd", f"{name}, stride 1: an estimated {plain / (product + maps):.1f} times faster than {other}"
             )
+    if in_place:
+        return Choice("im2col", "few pixels for many filters: these are multiplied by where they lie")
     if few:
         return Choice("direct", f"{c_per_group} channels a group: patches are read where they lie")
     return Choice(
         "im2col", f"{c_per_group} channels: the filters are many, and patches are copied for a part at a time"
     )
+
+
+def few_pixels(
+    x_shape: Sizes, weight_shape: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> bool:
+    """Whether im2col had better leave the filters where they lie (``conv_few_pixels.py``)."""
+    sizes = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
+    pixels = x_shape[0] * math.prod(conv_output_size(*axis) for axis in sizes)
+    return groups == 1 and 0 < pixels <= FEW_PIXELS * weight_shape[0] and math.prod(weight_shape) >= MANY_WEIGHTS
 
 
 def round_up(count: int, step: int) -> int:

@@ -33,7 +33,7 @@ def prepare_conv(
     if seen:
         weight = np.ascontiguousarray(weight[seen])
     window = stride, padding, dilation, groups
-    module, shape = algorithm_of(x_shape, weight.shape, *window, algorithm), weight.shape
+    module, shape = algorithm_of(x_shape, weight.shape, *window, algorithm, standing=True), weight.shape
     if module is conv_depthwise:
 
         def run_depthwise(x: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:

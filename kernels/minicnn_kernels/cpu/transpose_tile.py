@@ -3,7 +3,8 @@
 Take the rows as cards and shuffle them like a deck: halve it, and let one card of each half follow the other, number by
 number. Each shuffle moves one bit of an element's row number to its column number; after log2(lanes) of them row and column
 have changed places. A shuffle is one instruction a vector, so a square of 16 x 16 takes 16 loads, 64 shuffles and 16 stores,
-where loads and stores of single numbers would be 512. ``layout.py`` uses it.
+where loads and stores of single numbers would be 512. ``layout.py`` uses it, and
+``conv_few_pixels.py``.
 """
 
 from typing import Any
@@ -50,9 +51,10 @@ def _tile(typingctx, x, at, row, out, out_at, out_row):
 
 def _plain_tile(x: np.ndarray, at: int, row: int, out: np.ndarray, out_at: int, out_row: int) -> None:
     lanes = SIMD.vector_bytes // x.itemsize
-    for i in range(lanes):
-        out[out_at + i : out_at + i + lanes * out_row : out_row][:lanes] = x[at + i * row : at + i * row + lanes]
+    for j in range(lanes):
+        out[out_at + j * out_row : out_at + j * out_row + lanes] = x[at + j : at + j + lanes * row : row][:lanes]
 
 
 # out[out_at + j * out_row + i] = x[at + i * row + j] for i, j below the number of lanes; both arrays flat, of one type.
+# Rows of `out` are stored in order: where out_row is less than a row's length, the next row begins over this one's end.
 transpose_tile: Any = _plain_tile if DISABLED else _tile
