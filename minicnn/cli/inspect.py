@@ -14,7 +14,7 @@ def inspect(
 ) -> None:
     """List a file's tensors, what its pickle names, and which ready-made model it fits. Nothing in it is run."""
     from ..models.matching import best_matches
-    from ..weights.describe import describe, norm
+    from ..weights.describe import describe, norm, worth_reading
 
     found = describe(file, check_crc)
     kinds = {"zip": "PyTorch, zip archive", "legacy": "PyTorch, before 1.6", "safetensors": "safetensors"}
@@ -25,8 +25,12 @@ def inspect(
         print(f"metadata {key[:100]}: {value[:200]}")
     if found.error is not None:
         raise found.error
+    read = worth_reading(found)
     rows = [
-        (name, str(tuple(t.shape)), t.dtype.name, f"{t.numel() * t.element_size() / 1024:.1f} KiB", f"{norm(t):.6g}")
+        (
+            *(name, str(tuple(t.shape)), t.dtype.name, f"{t.numel() * t.element_size() / 1024:.1f} KiB"),
+            f"{norm(t):.6g}" if read else "not computed",
+        )
         for name, t in found.tensors.items()
     ]
     table = [("tensor", "shape", "type", "size", "norm"), *rows]

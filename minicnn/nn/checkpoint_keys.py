@@ -16,6 +16,7 @@ from minicnn.autograd import Tensor
 # Where scripts put the weights, by how often one meets it.
 PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "module")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+MAX_WRAPPERS = 16
 
 
 def common_prefix(keys: Iterable[Any]) -> str | None:
@@ -38,7 +39,9 @@ def unwrapped(state_dict: Mapping[str, Any], wanted: set[str]) -> tuple[Mapping[
     ({'weight': 0}, "took 'state_dict' out of the checkpoint and 'module.' off its keys")
     """
     found, steps = state_dict, []
-    while not wanted & found.keys():
+    for _ in range(MAX_WRAPPERS):  # a dictionary may hold itself
+        if wanted & found.keys():
+            break
         place = next((p for p in PLACES if isinstance(found.get(p), Mapping)), None)
         if place is not None and not any(isinstance(value, Tensor) for value in found.values()):
             found = found[place]
@@ -52,4 +55,6 @@ def unwrapped(state_dict: Mapping[str, Any], wanted: set[str]) -> tuple[Mapping[
         if metadata is not None:
             found._metadata = {key[len(prefix) :]: value for key, value in metadata.items()}  # type: ignore[attr-defined]
         steps.append(f"{prefix!r} off its keys")
+    else:
+        return state_dict, None
     return found, f"took {' and '.join(steps)}" if steps else None

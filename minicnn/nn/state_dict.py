@@ -173,7 +173,7 @@ class StateDictMixin(ModuleTree):
 
         Raises
         ------
-        TypeError : ``state_dict`` is no mapping.
+        TypeError : ``state_dict`` is no mapping of names.
         RuntimeError : one message that lists missing keys, unexpected keys, and mismatching sizes.
 
         >>> from minicnn import nn
@@ -188,6 +188,9 @@ class StateDictMixin(ModuleTree):
         state_dict, taken_off = unwrapped(state_dict, own)
         if taken_off:
             warnings.warn(f"load_state_dict: {taken_off}", UserWarning, stacklevel=2)
+        strange = next((key for key in state_dict if not isinstance(key, str)), None)
+        if strange is not None:
+            raise TypeError(f"state_dict: expected the names of parameters as keys, got the key {strange!r:.80}")
         skipped = tuple(f"{name}." for name in ([skip] if isinstance(skip, str) else skip))
         missing: list[str] = []
         unexpected: list[str] = []

@@ -3,6 +3,7 @@
 =================  ==========================================================================================
 files.py           ``load`` and ``save``: which format it is
 torch_pickle.py    the pickle in PyTorch's files, interpreted by an exact table of harmless constructors
+pickled_values.py  those of them that make plain values: containers, NumPy's arrays, dates, paths
 torch_zip.py       PyTorch's files since 1.6
 torch_legacy.py    those before
 torch_save.py      writing them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Tensor
+from ..autograd import Size, Tensor
 from .bytes_of import FileBytes
 from .errors import CheckpointError
 from .files import kind_of, load
+from .pickled_values import Namespace
 from .safetensors import read_metadata
 from .torch_legacy import object_program
 from .torch_pickle import globals_of
@@ -76,7 +78,7 @@ def describe(path: str | os.PathLike[str], check_crc: bool = True) -> FileDescri
             found.error = error
             return found
     try:
-        for name, value in _leaves(load(path, mmap=True, check_crc=check_crc), ""):
+        for name, value in _leaves(load(path, mmap=True, check_crc=check_crc), "", set()):
             if isinstance(value, Tensor):
                 found.tensors[name] = value
             else:
@@ -84,6 +86,11 @@ def describe(path: str | os.PathLike[str], check_crc: bool = True) -> FileDescri
     except CheckpointError as error:
         found.error = error
     return found
+
+
+def worth_reading(found: FileDescription) -> bool:
+    """Whether the tensors have about as many numbers as the file can hold; a hostile one shows a few many times over."""
+    return sum(t.numel() for t in found.tensors.values()) <= 4 * found.size + (1 << 24)
 
 
 def norm(tensor: Tensor) -> float:
@@ -96,20 +103,34 @@ def norm(tensor: Tensor) -> float:
     return float(np.sqrt(total))
 
 
-def _leaves(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _leaves(value: Any, name: str, seen: set[int], depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """What is not a dictionary, with its name. One that is met again, in itself perhaps, is not gone into again."""
     if isinstance(value, Mapping) and depth < MAX_DEPTH:
+        if id(value) in seen:
+            yield name, _Again()
+            return
+        seen.add(id(value))
         for key, item in value.items():
-            yield from _leaves(item, f"{name}/{key}" if name else str(key), depth + 1)
+            yield from _leaves(item, f"{name}/{key}" if name else str(key), seen, depth + 1)
     else:
         yield name or "(the whole file)", value
 
 
+class _Again:
+    def __repr__(self) -> str:
+        return "a dictionary that was there already"
+
+
 def _short(value: Any) -> str:
     """A plain value as text, whatever its size and nesting."""
-    if isinstance(value, (str, bytes)):
+    if isinstance(value, (str, bytes, bytearray)):
         return repr(value[:60]) + ("..." if len(value) > 60 else "")
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, np.ndarray):
+        return f"NumPy array {value.shape} {value.dtype}"
+    if isinstance(value, (list, tuple, set, frozenset, deque, Mapping)) and not isinstance(value, Size):
         return f"{type(value).__name__} of {len(value)}"
+    if isinstance(value, Namespace):
+        return f"Namespace of {', '.join(vars(value))}"[:80]
     if isinstance(value, int) and abs(value) >= 2**64:
         return f"an integer of {value.bit_length()} bits"
     return repr(value)[:80]

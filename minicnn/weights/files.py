@@ -41,7 +41,9 @@ def load(
 
     Returns
     -------
-    The object that was saved: most often a dictionary of tensors by name. bfloat16 and half precision come as float32.
+    The object that was saved: most often a dictionary of tensors by name. bfloat16 and half precision come as float32. What
+    else training checkpoints hold comes too: numbers, text, containers, NumPy's arrays of numbers, dates, paths (as pure
+    ones), the attributes of a script's arguments.
 
     >>> import io, minicnn as mc
     >>> file = io.BytesIO()

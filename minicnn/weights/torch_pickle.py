@@ -3,8 +3,8 @@
 A pickle is a program for a small stack machine, and Python's own ``pickle`` runs it: ``GLOBAL`` imports whatever it names
 and ``REDUCE`` calls it, so a file can do what its writer likes. Here the program is *interpreted*: the standard library's
 ``pickletools`` cuts it into opcodes (it executes none), and :class:`Interpreter` builds plain values from them. What
-``GLOBAL`` names is looked up in one exact table, :data:`HARMLESS`, of constructors written here; a name that is not in it
-ends the reading. There is no fallback.
+``GLOBAL`` names is looked up in one exact table, :data:`HARMLESS`, of constructors written here and in
+``pickled_values.py``; a name that is not in it ends the reading. There is no fallback.
 
 What PyTorch puts there: dictionaries of tensors, numbers, strings, lists. A tensor is
 ``torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``, its storage a *persistent id*
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
-from collections import OrderedDict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -26,7 +26,9 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import Size, Tensor
+from . import pickled_values as values
 from .errors import CheckpointError
+from .pickled_values import Factory, Namespace, Refused, StateDict, checked_key
 
 MAX_OPCODES = 1_000_000  # a file of 10,000 tensors has some 400,000
 MAX_EXPANSION = 2**24  # elements that a tensor may have beyond its storage's (expanded ones have strides of 0)
@@ -84,25 +86,6 @@ class Parked(NamedTuple):
     stride: tuple[int, ...]
 
 
-class StateDict(OrderedDict[Any, Any]):
-    """An ``OrderedDict`` that may carry the ``_metadata`` of a module's state."""
-
-    _metadata: dict[str, dict[str, Any]]
-
-
-class Namespace:
-    """The attributes of an ``argparse.Namespace``, as training scripts save them. ``vars(it)`` gives them."""
-
-    def __repr__(self) -> str:
-        return f"Namespace({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
-
-
-class _Dtype(NamedTuple):
-    """A NumPy dtype on its way: only the plain numbers."""
-
-    code: str
-
-
 class _StorageType(NamedTuple):
     code: str
 
@@ -119,108 +102,44 @@ class _Mark:
 
 
 _MARK = _Mark()
-_SCALARS = (str, bytes, int, float, bool, type(None))
-
-
-class Refused(Exception):
-    """What the pickle asks for is not done; the message says why. Becomes a :class:`CheckpointError` with the place."""
 
 
 # ---- the table: what GLOBAL may name, and the constructor of ours that stands for it
 
-
-def _ordered_dict(*args: Any) -> StateDict:
-    if not args:
-        return StateDict()
-    (pairs,) = args
-    if type(pairs) is not list or not all(type(p) in (list, tuple) and len(p) == 2 for p in pairs):
-        raise Refused("an OrderedDict of something that is no list of pairs")
-    out = StateDict()
-    for key, value in pairs:
-        out[_key(key)] = value
-    return out
-
-
-def _set(*args: Any) -> set[Any]:
-    if not args:
-        return set()
-    (items,) = args
-    if type(items) not in (list, tuple):
-        raise Refused("a set of something that is no list")
-    return {_key(item) for item in items}
-
-
-def _size(items: Any) -> Size:
-    if type(items) not in (list, tuple) or not all(type(n) is int and n >= 0 for n in items):
-        raise Refused("a torch.Size of something that is no list of sizes")
-    return Size(items)
-
-
-def _device(*args: Any) -> str:
-    if not all(type(a) in (str, int) for a in args):
-        raise Refused("a torch.device of something that is no name")
-    return ":".join(map(str, args))
-
-
-def _numpy_dtype(code: Any, *_: Any) -> _Dtype:
-    if type(code) is not str or code not in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "b1"):
-        raise Refused("a NumPy dtype that is no plain number's")
-    return _Dtype(code)
-
-
-def _numpy_scalar(dtype: Any, data: Any) -> Any:
-    if type(dtype) is not _Dtype or type(data) is not bytes or len(data) != np.dtype(dtype.code).itemsize:
-        raise Refused("a NumPy scalar whose bytes do not fit its type")
-    return np.frombuffer(data, "<" + dtype.code)[0].item()
-
-
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    if type(text) is not str or encoding not in ("latin1", "latin-1"):
-        raise Refused("_codecs.encode of anything but latin1 text")
-    return text.encode("latin1")
-
-
-def _empty_bytes(*args: Any) -> bytes:
-    if args:  # bytes(10**12) would be that many zeros
-        raise Refused("bytes of something; only empty ones are written so")
-    return b""
-
-
+# What a tensor subclass's pickle names: its attributes are left out, and it comes as a plain tensor.
+_TENSORS = ("torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer")
 _CALLS: dict[str, Any] = {
-    "collections.OrderedDict": _ordered_dict,
-    "torch.Size": _size,
-    "torch.device": _device,
+    **values.CALLS,
     "torch._utils._rebuild_tensor_v2": "tensor",
     "torch._utils._rebuild_parameter": "parameter",
-    # numbers of a training loop that went through NumPy, sets, and the arguments of a script
-    "numpy.dtype": _numpy_dtype,
-    "numpy.core.multiarray.scalar": _numpy_scalar,
-    "numpy._core.multiarray.scalar": _numpy_scalar,
-    "_codecs.encode": _encode,  # bytes, and empty ones: what pickle's protocol 2 has instead of an opcode
-    "__builtin__.bytes": _empty_bytes,
-    "builtins.set": _set,
-    "__builtin__.set": _set,
-    "argparse.Namespace": Namespace,
+    "torch._utils._rebuild_parameter_with_state": "parameter",
+    "torch._tensor._rebuild_from_type_v2": "subclass",
+    **dict.fromkeys(_TENSORS, "type"),
 }
 HARMLESS: dict[str, Any] = {
     **{name: _Global(name, make) for name, make in _CALLS.items()},
+    **{name: Factory(kind) for name, kind in values.FACTORIES.items()},
     **{f"torch.{name}": _StorageType(code) for name, code in STORAGES.items()},
     **{f"torch.{dtype.name}": dtype for dtype in dtypes.ALL},
 }
 
 
-def _key(value: Any) -> Any:
-    """A dictionary's key: plain, so that hashing it can do nothing and takes no time."""
-    if type(value) not in _SCALARS:
-        raise Refused(f"a dictionary's key or a set's member of type {type(value).__name__}")
-    return value
+class _Arguments(tuple[Any, ...]):
+    """A tuple with a name of the table in it, such as a type: for a call, and for nothing else."""
 
 
 def _value(value: Any) -> Any:
-    """What may stand in a container: anything but a function of the table."""
-    if type(value) is _Global:
-        raise Refused(f"{value.name} as a value, which is to be called only")
+    """What may stand in a container: anything but names of the table."""
+    if type(value) in (_Global, Factory, _Arguments):
+        what = value.name if type(value) is _Global else "a type"
+        raise Refused(f"{what} as a value, which is to be called or handed over only")
     return value
+
+
+def _tuple(items: list[Any]) -> tuple[Any, ...]:
+    if any(type(item) in (_Global, Factory) for item in items):
+        return _Arguments(items)
+    return tuple(_value(item) for item in items)
 
 
 def opcodes(stream: BinaryIO, path: Path, place: str, most: int = MAX_OPCODES) -> list[tuple[str, Any, int]]:
@@ -292,7 +211,7 @@ class Interpreter:
                 raise self.error(f"asks for {error}", position) from None
             except (IndexError, KeyError, ValueError, TypeError, OverflowError, UnicodeError) as error:
                 raise self.error(f"makes no sense ({type(error).__name__}: {error})", position) from None
-        if len(self.stack) != 1 or self.stack[0] is _MARK:
+        if len(self.stack) != 1 or self.stack[0] is _MARK or type(self.stack[0]) in (_Global, Factory, _Arguments):
             raise self.error(f"leaves {len(self.stack)} values, expected one", len(self.program))
         return self.stack[0]
 
@@ -321,10 +240,14 @@ class Interpreter:
         return value
 
     def pop_to_mark(self) -> list[Any]:
+        return [_value(item) for item in self.arguments()]
+
+    def arguments(self) -> list[Any]:
+        """The same, with names of the table among them perhaps."""
         items = []
         while (value := self.stack.pop()) is not _MARK:
             items.append(value)
-        return [_value(item) for item in reversed(items)]
+        return items[::-1]
 
     def top(self, *types: type) -> Any:
         value = self.stack[-1]
@@ -335,9 +258,9 @@ class Interpreter:
     def set_items(self, pairs: list[Any]) -> None:
         if len(pairs) % 2:
             raise Refused("a dictionary with a key and no value")
-        target = self.top(dict, StateDict)
+        target = self.top(dict, StateDict, defaultdict)
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            target[_key(key)] = value
+            target[checked_key(key)] = value
 
     def find(self, name: str) -> None:
         if name not in HARMLESS:
@@ -346,16 +269,22 @@ class Interpreter:
 
     def call(self, arguments: Any) -> None:
         function = self.pop()
-        if type(arguments) is not tuple or type(function) is not _Global:
+        if type(arguments) not in (tuple, _Arguments) or type(function) is not _Global or function.make == "type":
             raise Refused(f"a call of a {type(function).__name__}")
         if function.make == "tensor":
             self.stack.append(self.rebuild_tensor(*arguments))
         elif function.make == "parameter":
-            tensor, requires_grad, _ = arguments
+            tensor, requires_grad, *_ = arguments
             if type(tensor) is not Tensor or type(requires_grad) is not bool:
                 raise Refused("a parameter of something that is no tensor")
             tensor._leaf_requires_grad = requires_grad and tensor.is_floating_point()
             self.stack.append(tensor)
+        elif function.make == "subclass":
+            rebuild, kind, parts, _ = arguments
+            if type(rebuild) is not _Global or type(kind) is not _Global or kind.make != "type":
+                raise Refused("a tensor of a type of its own")
+            self.stack.append(rebuild)
+            self.call(parts)
         else:
             self.stack.append(function.make(*arguments))
 
@@ -367,8 +296,10 @@ class Interpreter:
                 target._metadata = _checked_metadata(state["_metadata"])
         elif type(target) is Namespace and type(state) is dict and all(type(k) is str for k in state):
             vars(target).update(state)
-        elif type(target) is _Dtype and type(state) is tuple and state[1:2] in (("<",), ("|",), ("=",)):
-            pass
+        elif isinstance(target, np.dtype):
+            values.check_dtype_state(state)
+        elif type(target) is np.ndarray:
+            values.fill_array(target, state)
         else:
             raise Refused(f"attributes for a {type(target).__name__}")
 
@@ -432,8 +363,11 @@ def _why_not(name: str) -> str:
     remedy = "save model.state_dict() with the program that wrote it, and load that"
     if name.startswith(("torch.nn.", "torchvision.", "timm.", "__main__.")) or ".models." in name or module == "models":
         return f"{name}: this is a whole pickled model, which is code and not only weights. Remedy: {remedy}"
-    if name in ("torch._utils._rebuild_tensor_v3", "torch.storage.UntypedStorage") or "Complex" in name:
-        return f"{name}: a tensor of a type that there is not here. Remedy: convert it, then {remedy}"
+    if name.startswith("torch._utils._rebuild_") or name == "torch.storage.UntypedStorage" or "Complex" in name:
+        return (
+            f"{name}: a tensor of a kind that there is not here (sparse, quantized, complex, without data, 8-bit floats). "
+            f"Remedy: convert it, then {remedy}"
+        )
     return f"{name}, which no file of weights needs. Nothing was run. Remedy: {remedy}"
 
 
@@ -446,25 +380,29 @@ def _push(make: Callable[[Any], Any]) -> Callable[[Interpreter, Any], None]:
 
 def _tuple_of(n: int) -> Callable[[Interpreter, Any], None]:
     def step(self: Interpreter, _: Any) -> None:
-        items = [_value(self.pop()) for _ in range(n)]
-        self.stack.append(tuple(items[::-1]))
+        items = [self.pop() for _ in range(n)]
+        self.stack.append(_tuple(items[::-1]))
 
     return step
 
 
 def _append(self: Interpreter, _: Any) -> None:
     value = _value(self.pop())
-    self.top(list).append(value)
+    self.top(list, deque).append(value)
 
 
 def _appends(self: Interpreter, _: Any) -> None:
     items = self.pop_to_mark()
-    self.top(list).extend(items)
+    self.top(list, deque).extend(items)
 
 
 def _add_items(self: Interpreter, _: Any) -> None:
-    items = [_key(item) for item in self.pop_to_mark()]
+    items = [checked_key(item) for item in self.pop_to_mark()]
     self.top(set).update(items)
+
+
+def _frozenset(self: Interpreter, _: Any) -> None:
+    self.stack.append(frozenset(checked_key(item) for item in self.pop_to_mark()))
 
 
 def _set_item(self: Interpreter, _: Any) -> None:
@@ -516,8 +454,10 @@ _STEPS: dict[str, Callable[[Interpreter, Any], Any]] = {
     "EMPTY_LIST": _push(lambda _: []),
     "EMPTY_DICT": _push(lambda _: {}),
     "EMPTY_SET": _push(lambda _: set()),
+    "FROZENSET": _frozenset,
+    "BYTEARRAY8": _push(lambda value: value),
     "MARK": _push(lambda _: _MARK),
-    "TUPLE": lambda self, _: self.stack.append(tuple(self.pop_to_mark())),
+    "TUPLE": lambda self, _: self.stack.append(_tuple(self.arguments())),
     "TUPLE1": _tuple_of(1),
     "TUPLE2": _tuple_of(2),
     "TUPLE3": _tuple_of(3),

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..autograd import Size, Tensor
 from ..dtypes import DType
-from .torch_pickle import STORAGES, Namespace
+from .pickled_values import Namespace
+from .torch_pickle import STORAGES
 
 ALIGNMENT = 64
 _TYPES = {
@@ -111,6 +112,8 @@ class _Pickle:
         for key, item in x.items():
             if type(key) not in (str, int, float, bool, bytes, type(None)):
                 raise TypeError(f"{place}: a key of type {type(key).__name__}; keys are text or numbers")
+            if type(key) is int and key.bit_length() > 64:
+                raise TypeError(f"{place}: a whole number of {key.bit_length()} bits as a key, which load refuses")
             self.value(key, place)
             self.value(item, f"{place}[{key!r}]")
         self.out.extend(b"u")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import collections
+import datetime
 import io
 import os
+import pathlib
 import subprocess
 import sys
 import zipfile
@@ -143,6 +146,102 @@ def test_a_training_checkpoint(tmp_path):
     optimizer.load_state_dict(theirs["again"]["optimizer"])
 
 
+RNG = np.random.default_rng(0)
+VALUES = {
+    "counter": collections.Counter({30: 1, 60: 2}),
+    "defaultdict": collections.defaultdict(list, {"loss": [0.5, 0.25]}),
+    "defaultdict of none": collections.defaultdict(None, {1: 2}),
+    "deque": collections.deque([1.5, None, "a"], maxlen=5),
+    "frozenset": frozenset({1, "a"}),
+    "empty frozenset": frozenset(),
+    "bytearray": bytearray(range(256)),
+    "empty bytearray": bytearray(),
+    "complex": 1.5 - 2j,
+    "range": range(1, 10, 3),
+    "slice": slice(1, None, 2),
+    "datetime": datetime.datetime(2024, 2, 29, 23, 59, 58, 123456, fold=1),
+    "with a zone": datetime.datetime(2024, 2, 29, tzinfo=datetime.timezone(datetime.timedelta(hours=-3), "there")),
+    "date": datetime.date(1999, 12, 31),
+    "timedelta": datetime.timedelta(-1, 5, 7),
+    "utc": datetime.UTC,
+    "numpy numbers": [np.float64(0.1), np.int8(-3), np.bool_(True), np.uint64(2**63)],
+}
+ARRAYS = {
+    "floats": RNG.random((2, 3, 4)),
+    "Fortran's order": np.asfortranarray(RNG.random((3, 4)).astype(np.float32)),
+    "a part": RNG.integers(0, 9, (6, 8))[::2, 1::3],
+    "empty": np.empty((0, 3), np.int16),
+    "one number": np.array(2.5, np.float16),
+    "bools": RNG.random(5) > 0.5,
+    "complex": RNG.random(3) + 1j,
+    "texts": np.array(["cat", "doggy"]),
+    "random state": np.random.RandomState(3).get_state()[1],
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_training_checkpoints_hold(tmp_path, protocol, legacy):
+    """Values and types come back as Python's own pickle would make them, though none of it is run."""
+    whole = {"values": VALUES, "arrays": ARRAYS}
+    torch.save(whole, tmp_path / "w.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy)
+    found = mc.load(tmp_path / "w.pt")
+    for name, expected in VALUES.items():
+        value = found["values"][name]
+        assert value == expected, name
+        assert type(value) is type(expected), name
+    assert found["values"]["defaultdict"]["accuracy"] == []
+    assert found["values"]["deque"].maxlen == 5
+    assert found["values"]["datetime"].fold == (protocol > 3)  # older ones forget it
+    for name, expected in ARRAYS.items():
+        np.testing.assert_array_equal(found["arrays"][name], expected)
+        assert found["arrays"][name].dtype == expected.dtype
+        assert found["arrays"][name].flags.f_contiguous == expected.flags.f_contiguous
+        assert found["arrays"][name].flags.writeable
+
+
+def test_numpy_arrays_have_an_identity(tmp_path):
+    shared = np.arange(3)
+    torch.save([shared, {"again": shared}], tmp_path / "w.pt")
+    first, second = mc.load(tmp_path / "w.pt")
+    assert first is second["again"]
+
+
+def test_paths_come_as_pure_ones(tmp_path):
+    torch.save([pathlib.Path("runs") / "1", pathlib.PureWindowsPath("c:/data/x")], tmp_path / "w.pt")
+    assert mc.load(tmp_path / "w.pt") == [pathlib.PurePosixPath("runs/1"), pathlib.PureWindowsPath("c:/data/x")]
+
+
+def test_tensors_with_attributes(tmp_path):
+    plain, parameter = torch.arange(3.0), torch.nn.Parameter(torch.ones(2))
+    plain.note, parameter.parallel = "mine", True
+    torch.save({"a": plain, "b": parameter, "c": torch.nn.Buffer(torch.zeros(1))}, tmp_path / "w.pt")
+    found = mc.load(tmp_path / "w.pt")
+    assert (found["a"].tolist(), found["b"].tolist(), found["c"].tolist()) == ([0, 1, 2], [1, 1], [0])
+    assert (found["a"].requires_grad, found["b"].requires_grad) == (False, True)
+
+
+def test_schedules_of_pytorch_go_on_here(tmp_path):
+    theirs = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    milestones = torch.optim.lr_scheduler.MultiStepLR(theirs, [1, 3], gamma=0.1)
+    for _ in range(2):
+        theirs.step()
+        milestones.step()
+    torch.save({"optimizer": theirs.state_dict(), "scheduler": milestones.state_dict()}, tmp_path / "w.pt")
+    saved = mc.load(tmp_path / "w.pt")
+    ours = mc.optim.SGD([mc.nn.Parameter(mc.ones(1))], lr=1.0)
+    schedule = mc.optim.lr_scheduler.MultiStepLR(ours, [9])
+    ours.load_state_dict(saved["optimizer"])
+    schedule.load_state_dict(saved["scheduler"])
+    for _ in range(2):
+        ours.step()
+        schedule.step()
+        theirs.step()
+        milestones.step()
+        assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-12)
+    assert milestones.last_epoch == 4
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_pickle_protocols(tmp_path, protocol):
     saved = {"w": torch.arange(6.0).view(2, 3), "x": [{"y": (1, 2, 3, 4)}, {5}, b"z" * 300]}
@@ -164,7 +263,7 @@ def test_parameters_want_gradients(tmp_path):
 numbers = (
     st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none() | st.text(max_size=5) | st.binary(max_size=5)
 )
-keys = st.integers() | st.text(max_size=5) | st.floats(allow_nan=False)
+keys = st.integers(-(2**64) + 1, 2**64 - 1) | st.text(max_size=5) | st.floats(allow_nan=False)
 things = st.recursive(
     numbers,
     lambda x: (

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ import torch
 
 import minicnn as mc
 from minicnn.weights import CheckpointError
+from minicnn.weights.describe import describe, worth_reading
 from minicnn.weights.torch_pickle import HARMLESS, globals_of, opcodes
 
 SUNG: list[str] = []
@@ -166,6 +168,14 @@ def test_objects_with_a_reduce_of_their_own(form, protocol):
 
 
 SINGER = f"{__name__}\nSinger".encode()
+ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+
+
+def dtype_of(code: bytes) -> bytes:
+    order = b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    return b"cnumpy\ndtype\nX\x02\x00\x00\x00" + code + b"K\x00K\x01\x87R" + order
+
+
 OPCODE_FAMILIES = {
     "GLOBAL+REDUCE": b"c" + SINGER + b"\n)R.",
     "STACK_GLOBAL": b"X%bX%b\x93)R." % (struct.pack("<I", 2) + b"os", struct.pack("<I", 6) + b"system"),
@@ -198,10 +208,11 @@ OPCODE_FAMILIES = {
     "a tuple as a key": b"})K\x01s.",
     "a function as a value": b"}K\x01ccollections\nOrderedDict\ns.",
     "a function in a list": b"]ccollections\nOrderedDict\na.",
-    "BYTEARRAY8": b"\x96" + struct.pack("<Q", 2) + b"la.",
+    "BYTEARRAY8 that lies": b"\x96" + struct.pack("<Q", 2**60) + b"la.",
     "NEXT_BUFFER": b"\x97.",
     "READONLY_BUFFER": b"]\x98.",
-    "FROZENSET": b"(\x91.",
+    "FROZENSET of lists": b"(]\x91.",
+    "FROZENSET without a mark": b"\x91.",
     "a mark as the result": b"(.",
     "two results": b"K\x01K\x02.",
     "no result": b".",
@@ -227,6 +238,48 @@ OPCODE_FAMILIES = {
         b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\x00\x00\x00f8\x85RC\x02la\x86R."
     ),
     "bytes of a length": b"c__builtin__\nbytes\nJ\x00\x00\x00\x7f\x85R.",
+    "a bytearray of a length": b"c__builtin__\nbytearray\nJ\x00\x00\x00\x7f\x85R.",
+    "a bytearray with a codec": b"c__builtin__\nbytearray\nX\x02\x00\x00\x00laX\x05\x00\x00\x00rot13\x86R.",
+    "a Counter of a text": b"ccollections\nCounter\nX\x02\x00\x00\x00la\x85R.",
+    "a Counter of lists": b"ccollections\nCounter\n}K\x01]s\x85R.",
+    "a defaultdict that makes what was called": b"ccollections\ndefaultdict\nccollections\nOrderedDict\n\x85R.",
+    "a defaultdict of a text": b"ccollections\ndefaultdict\nX\x02\x00\x00\x00la\x85R.",
+    "a type called": b"c__builtin__\nlist\n)R.",
+    "a type as a value": b"]c__builtin__\nlist\na.",
+    "a type in a tuple in a list": b"]c__builtin__\nlist\n\x85a.",
+    "a type in a tuple in a tuple": b"c__builtin__\nlist\n\x85\x85.",
+    "a type as the result": b"c__builtin__\nlist\n.",
+    "a function in a tuple as the result": b"ccollections\nOrderedDict\n\x85.",
+    "a Tensor called": b"ctorch\nTensor\n)R.",
+    "a deque of a length": b"ccollections\ndeque\n)J\xff\xff\xff\xff\x86R.",
+    "APPEND on a set": b"\x8fK\x01a.",
+    "a frozenset of lists": b"cbuiltins\nfrozenset\n]]a\x85R.",
+    "complex of a text": b"c__builtin__\ncomplex\nX\x02\x00\x00\x001j\x85R.",
+    "a range of floats": b"cbuiltins\nrange\nG?\xf0\x00\x00\x00\x00\x00\x00\x85R.",
+    "an array of objects": ARRAY + b"(K\x01K\x01\x85" + dtype_of(b"O8") + b"\x89]Natb.",
+    "an array that is longer than its bytes": ARRAY + b"(K\x01J\xff\xff\xff\x7f\x85" + dtype_of(b"f4") + b"\x89C\x04abcdtb.",
+    "an array with a product that wraps": (
+        ARRAY + b"(K\x01(" + 4 * (b"\x8a\x05" + (2**32).to_bytes(5, "little")) + b"t" + dtype_of(b"f4") + b"\x89C\x00tb."
+    ),
+    "an array of negative size": ARRAY + b"(K\x01J\xff\xff\xff\xff\x85" + dtype_of(b"f4") + b"\x89C\x00tb.",
+    "an array filled twice": 2 * (ARRAY + b"(K\x01K\x01\x85" + dtype_of(b"u1") + b"\x89C\x01atb"),
+    "an array of a class of its own": b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nmatrix\nK\x00\x85C\x01b\x87R.",
+    "an array of too large a beginning": (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nJ\xff\xff\xff\x7f\x85C\x01b\x87R."
+    ),
+    "texts of a gigabyte": b"cnumpy\ndtype\nX\x0b\x00\x00\x00U1000000000\x85R.",
+    "a datetime of few bytes": b"cdatetime\ndatetime\nC\x02ab\x85R.",
+    "a datetime in the 99th month": b"cdatetime\ndatetime\nC\x0a\x07\xe4cccccccc\x85R.",
+    "a date that there is not": b"cdatetime\ndate\nC\x04\x07\xe4\x02\x1e\x85R.",
+    "a timedelta of texts": b"cdatetime\ntimedelta\nX\x02\x00\x00\x00la\x85R.",
+    "a path of a number": b"cpathlib\nPosixPath\nK\x01\x85R.",
+    "a tensor of a class of its own": (
+        b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nc" + SINGER + b"\n)}tR."
+    ),
+    "a tensor rebuilt by something else": (
+        b"ctorch._tensor\n_rebuild_from_type_v2\n(X\x02\x00\x00\x00lactorch\nTensor\n)}tR."
+    ),
+    "a whole number that could collide": b"}\x8a\x09" + (2**65).to_bytes(9, "little") + b"K\x01s.",
     "encode with a codec": b"c_codecs\nencode\nX\x02\x00\x00\x00laX\x05\x00\x00\x00rot13\x86R.",
     "Namespace with arguments": b"cargparse\nNamespace\nK\x01\x85R.",
     "a parameter of text": b"ctorch._utils\n_rebuild_parameter\n(X\x02\x00\x00\x00la\x88}tR.",
@@ -253,6 +306,43 @@ def test_the_table_is_exact():
     """No name that torch or Python could do something with beyond building a value."""
     assert not any(isinstance(value, type) for value in HARMLESS.values())
     assert all(name.count("*") == 0 for name in HARMLESS)
+
+
+def test_keys_that_collide_take_no_time():
+    """Whole numbers that are alike modulo 2**61 - 1 have one hash: a dictionary of 100,000 of them would take minutes."""
+    numbers = [(i * (2**61 - 1)).to_bytes(10, "little") for i in range(10, 100_000)]
+    entries = b"".join(b"\x8a\x0a" + number + b"N" for number in numbers)
+    start = time.monotonic()
+    refuse(as_zip(b"\x80\x02}(" + entries + b"u."), "a whole number of 65 bits as a dictionary's key")
+    members = b"".join(b"\x8a\x0a" + number for number in numbers)
+    refuse(as_zip(b"\x80\x04\x8f(" + members + b"\x90."), "a whole number of 65 bits .* or a set's member")
+    assert time.monotonic() - start < 10
+
+
+def test_dictionaries_in_themselves(tmp_path):
+    """Each of 18 dictionaries holds the next one ten times; and one holds itself. Looking at them takes no time."""
+    program = b"\x80\x02}q\x00(K\x01K\x02u0"
+    for depth in range(1, 19):
+        inner = b"".join(b"K" + bytes([i, ord("h"), depth - 1]) for i in range(10))
+        program += b"}q" + bytes([depth]) + b"(" + inner + b"u" + (b"0" if depth < 18 else b".")
+    start = time.monotonic()
+    for name, content in (("many", program), ("itself", b"\x80\x02}q\x00(K\x01h\x00X\x05\x00\x00\x00modelh\x00u.")):
+        (tmp_path / name).write_bytes(as_zip(content))
+        found = describe(tmp_path / name)
+        assert "a dictionary that was there already" in found.others.values()
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        mc.nn.Identity().load_state_dict({"model": (loaded := mc.load(tmp_path / "itself")), "net": loaded["model"]})
+    with pytest.raises(TypeError, match="expected the names of parameters as keys, got the key 0"):
+        mc.nn.Identity().load_state_dict(mc.load(tmp_path / "many"))
+    assert time.monotonic() - start < 10
+
+
+def test_a_few_numbers_shown_many_times_are_not_read_each_time(tmp_path, capsys):
+    parts = b"".join(b"X\x02\x00\x00\x00%02d" % i + tensor(size=(2**24,), stride=(0,))[2:-1] for i in range(60))
+    (tmp_path / "w.pth").write_bytes(as_zip(b"\x80\x02}(" + parts + b"u.", {"0": bytes(16)}))
+    found = describe(tmp_path / "w.pth")
+    assert len(found.tensors) == 60
+    assert not worth_reading(found)
 
 
 def test_whole_models_are_refused_with_the_remedy():
