@@ -147,7 +147,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0., 0., 2.])
     """
     if inplace:
-        return in_place(input, relu, "relu(inplace=True)")
+        return in_place(input, relu, "relu(inplace=True)", kept=False)  # the rule keeps its result
     if input._array.dtype.kind != "f":
         if input._array.dtype == bool:
             raise TypeError("input: relu is not defined on bool tensors; convert with .float()")

@@ -12,6 +12,7 @@ fills a tensor with random numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,13 @@ class Overwrite(Op):
         return np.zeros_like(grad_out), grad_out
 
 
-def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *sources: Any) -> Tensor:
+def in_place(
+    target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *sources: Any, kept: bool = True
+) -> Tensor:
     """Write ``compute(target)`` into ``target``'s memory. Returns ``target``.
 
-    ``sources`` are the other operands: with the target they decide whether this is recorded.
+    ``sources`` are the other operands: with the target they decide whether this is recorded. ``kept``: whether the rule may
+    keep its operand.
 
     Raises
     ------
@@ -45,17 +49,17 @@ def in_place(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *so
         of a type that cannot be written here.
     """
     if tracing.state.tracer is not None:
-        return tracing.state.tracer.in_place(target, compute, name, sources, _write)
-    return _write(target, compute, name, *sources)
+        return tracing.state.tracer.in_place(target, compute, name, sources, partial(_write, kept=kept))
+    return _write(target, compute, name, *sources, kept=kept)
 
 
-def _write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *sources: Any) -> Tensor:
+def _write(target: Tensor, compute: Callable[[Tensor], Tensor], name: str, *sources: Any, kept: bool = True) -> Tensor:
     recorded = is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in (target, *sources))
     before = target
     if recorded:
         views.require_changeable(target, name)
-        # The rule may keep its operand: give it a copy that the write below does not touch.
-        before = Tensor(target._array.copy(order="K"))
+        # A rule that keeps its operand gets a copy, which the write below does not touch.
+        before = Tensor(target._array.copy(order="K") if kept else target._array)
         before._node, before._output_number = target._node, target._output_number
     result = compute(before)
     if result._array.shape != target._array.shape:

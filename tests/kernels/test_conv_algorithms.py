@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import minicnn as mc
 import minicnn_kernels
-from minicnn_kernels import cpu, reference
+from minicnn_kernels import cpu, reference, workspace
 from minicnn_kernels.cpu import conv, conv_few_pixels
 from minicnn_kernels.cpu.conv_choice import choose
 from tests.helpers.kernel_cases import ConvCase, conv_cases, normal, num_threads
@@ -208,6 +208,14 @@ def test_a_graph_keeps_its_algorithm(forward):
         for one, other in zip(own, conv_results(forward, backward), strict=True):
             np.testing.assert_array_equal(one, other)
     assert not np.array_equal(own[2], conv_results("winograd" if forward != "winograd" else "im2col", "auto")[2])
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "direct", "winograd"])
+@pytest.mark.parametrize("n", [1, 16])
+def test_a_weights_gradient_owns_its_memory(n, algorithm):
+    """So that the backward pass hands it over as it is; else each step would copy all gradients."""
+    x, grad_out, weight_shape = np.ones((n, 96, 6, 6), np.float32), np.ones((n, 96, 6, 6), np.float32), (96, 96, 3, 3)
+    assert workspace.owns(cpu.conv_backward_weight(grad_out, x, weight_shape, (1, 1), (1, 1), (1, 1), 1, algorithm))
 
 
 def test_exact_mode():

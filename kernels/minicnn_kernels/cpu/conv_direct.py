@@ -196,7 +196,7 @@ class _WeightSums:
         """The chunks' sums together, in the shape of the weights."""
         # (chunks, groups, taps * c_per_group, o) -> (groups, taps, c_per_group, o) -> (groups, o, c_per_group, taps)
         summed = totals.sum(axis=0).reshape(self.groups, self.taps, self.weight_shape[1], self.o).transpose(0, 3, 2, 1)
-        return np.ascontiguousarray(summed).reshape(self.weight_shape)
+        return workspace.reshaped(workspace.copied(summed, "C"), self.weight_shape)
 
 
 def convolve(

@@ -154,7 +154,7 @@ def backward_weight(
                 )
 
     parallel_for(run, n_panels(k, dtype), grain=max(1, GRAIN_FLOPS // (2 * pixels * c_out * columns)))
-    return grad_weight.reshape(weight_shape)
+    return workspace.reshaped(grad_weight, weight_shape)
 
 
 def _taps(window: Window) -> int:

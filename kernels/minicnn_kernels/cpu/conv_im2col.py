@@ -136,7 +136,7 @@ def backward_weight(
     parallel_chunks(run, chunks)
     grad_weight = workspace.empty((groups, out_per_group, c_per_group, taps), dtype)
     parallel_for(_collect_weights, groups * -(-out_per_group // 16), sums, grad_weight, grain=max(1, (1 << 12) // k))
-    return grad_weight.reshape(weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, *kernel)
+    return workspace.reshaped(grad_weight, weight_shape)  # (groups, o, i, taps) -> (c_out, c_in/groups, *kernel)
 
 
 def convolve(x: np.ndarray, filters: np.ndarray, window: Window, groups: int, out: np.ndarray, end: Ending) -> None:

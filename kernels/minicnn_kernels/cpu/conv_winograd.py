@@ -166,10 +166,12 @@ def backward_weight(
     if kd == 1:
         # (9, c_in, c_sum) -> (c_sum, 9, c_in) -> (c_out, c_in, 9)
         by_filter = transposed(taps.reshape(1, 9 * c_in, c_sum))[0, :c_out]
-        return transposed(by_filter.reshape(c_out, 9, c_in)).reshape(weight_shape)
+        return workspace.reshaped(transposed(by_filter.reshape(c_out, 9, c_in)), weight_shape)
     stack = taps.reshape(9, -1, v_row, abreast, c_sum // abreast)[:, :, :c_in, :, :c_out]
     by_depth = np.add.reduce([stack[:, i : i + kd, :, i] for i in range(abreast)])  # (9, kd, c_in, c_out)
-    return np.ascontiguousarray(by_depth.transpose(3, 2, 1, 0)).reshape(weight_shape)  # -> (c_out, c_in, kd, 9)
+    return workspace.reshaped(
+        workspace.copied(by_depth.transpose(3, 2, 1, 0), "C"), weight_shape
+    )  # -> (c_out, c_in, kd, 9)
 
 
 def _packed_stack(filters: np.ndarray, d_out: int) -> np.ndarray:
