@@ -135,3 +135,19 @@ def test_kernels_are_cached_in_the_folder():
 
     cpu.relu_forward(np.ones(3, np.float32))
     assert list(compile_cache_dir().rglob("activation._relu-*.nbc"))
+
+
+def test_parts_are_for_compiled_functions_only():
+    from minicnn_kernels.cpu.jit import jit, jit_part
+
+    @jit_part
+    def twice(x):
+        return 2 * x
+
+    @jit
+    def four_times(x):
+        return twice(twice(x))
+
+    assert four_times(3) == 12
+    with pytest.raises(TypeError, match="only compiled functions can call this one"):
+        twice(3)

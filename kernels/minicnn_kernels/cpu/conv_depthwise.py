@@ -21,7 +21,7 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from .conv_shared import Sizes, Window, output_shape, window_of
-from .jit import jit
+from .jit import jit, jit_part
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .simd import VECTOR_BYTES, lanes, load, load_wide, number, store, widen
 
@@ -196,7 +196,7 @@ def _sum_taps(start, stop, x, filters, bias, sizes, steps, taps_z, taps_y, taps_
                 ox = end
 
 
-@jit
+@jit_part
 def _note_places(image, in_z, in_y, in_x, d, h, w, c, kh, kw, steps, places):
     """Where the taps of a pixel lie, in the filters and in the images: places[0] and [1]. How many there are."""
     step_z, source_z, step_y, source_y, step_x, source_x = steps

@@ -46,7 +46,7 @@ from .conv_shared import (
     with_filters,
 )
 from .gemm import ROWS, pack_rows, store_edge, tile_scratch
-from .jit import ONE, ZERO, jit
+from .jit import ONE, ZERO, jit, jit_part
 from .layout import empty_channels_last, to_channels_last, to_logical
 from .memory import clear, copy
 from .microkernel import indirect_tile, tile_columns
@@ -257,7 +257,7 @@ def _band_rows(window: Window, lines: int) -> int:
     return (lines - 1) * sh + (kh - 1) * dh + 1
 
 
-@jit
+@jit_part
 def _fill_band(x, image, oz, first, n_lines, window, band):
     """The image rows under the output rows first .. first + n_lines, between zeros. (The zeros at the sides are there.)"""
     d, h, w, c, _d_out, _h_out, _w_out, kd, kh, _kw, sd, sh, _sw, pd, ph, pw, dd, dh, _dw = window

@@ -51,7 +51,7 @@ from ..threads import parallel_chunks, parallel_for, split
 from .conv_choice import round_up
 from .conv_shared import GRAIN_FLOPS, Ending, Sizes, Window, ending, opposite_padding, window_of, with_filters
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
-from .jit import ONE, ZERO, jit, jit_inline
+from .jit import ONE, ZERO, jit, jit_inline, jit_part
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
 from .matmul import pack_panels
 from .memory import clear, copy
@@ -367,7 +367,7 @@ def _find_tile(x, inside, h, w, c, plane, top, left, side, c_wide, edge):
     return source, at, row, pixel
 
 
-@jit
+@jit_part
 def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
     """V[p, t] = point p of B^T d B for the tile d with number first + t."""
     d, h, w, c = window[:4]
@@ -383,7 +383,7 @@ def _map_inputs(first, n_tiles, stack, x, window, c_wide, v_row, wide, v, edge):
             input_tile(source, at + j, row, pixel, v, t * v_row + j, 6 * point, point)
 
 
-@jit
+@jit_part
 def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide, out, edge, ending, added):
     """The pixels of the tiles first .. first + n_tiles: A^T M A from M[p, t], ended."""
     d_out, h_out, w_out = window[4:7]
@@ -422,7 +422,7 @@ def _map_outputs(first, n_tiles, stack, m, bias, window, c_out, c_m, m_row, wide
                         pixels[q] = 0
 
 
-@jit
+@jit_part
 def _map_gradients(first, n_tiles, stack, grad, window, c_out, c_wide, wide, columns, m_row, m, edge):
     """dM[p, t] = point p of A dY A^T for the tile dY with number first + t, written as the panels of a matrix product.
 

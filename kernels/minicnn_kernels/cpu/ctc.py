@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..threads import parallel_for
-from .jit import jit, jit_inline
+from .jit import jit, jit_allocating, jit_inline
 from .layout import contiguous
 
 
@@ -85,7 +85,7 @@ def _forward(start, stop, y, targets, input_lengths, target_lengths, blank, alph
         losses[b] = -total
 
 
-@jit
+@jit_allocating
 def _backward(start, stop, grad_out, y, targets, input_lengths, target_lengths, losses, alphas, blank, grad):
     classes = y.shape[2]
     for b in range(start, stop):

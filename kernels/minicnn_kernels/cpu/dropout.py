@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import workspace
 from ..threads import parallel_for
-from .jit import jit
+from .jit import jit_allocating
 from .layout import contiguous
 from .random import philox_blocks, stream
 
@@ -41,7 +41,7 @@ def scale_of(p: float, dtype: np.dtype) -> np.floating:
     return dtype.type(0 if p == 1 else 1 / (1 - p))
 
 
-@jit
+@jit_allocating
 def _drop(start, stop, x, key_0, key_1, offset, threshold, scale, floor, out):
     """Elements 4 * start .. 4 * stop."""
     words = np.empty(4 * BATCH, np.uint32)

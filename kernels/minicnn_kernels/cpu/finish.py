@@ -6,11 +6,10 @@ The activations are those of ``activation.py``, by number, because a compiled lo
 numbers. A NaN stays one.
 """
 
-import numba
 import numpy as np
 
 from .elementary import CONSTANTS
-from .jit import DISABLED, jit
+from .jit import jit_part
 from .simd import VECTOR_BYTES, floor, load, load_part, number, power_of_two, reciprocal, store, store_part, where
 
 # Their places are the numbers that ``finish`` knows them by.
@@ -24,7 +23,7 @@ def finishing(activation: str, numbers: tuple[float, ...], dtype: np.dtype) -> t
     return ACTIVATIONS.index(activation), dtype.type(a), dtype.type(b), dtype.type(LARGEST), CONSTANTS[dtype]
 
 
-@jit
+@jit_part
 def finish(out, at, n, other, other_at, how):
     """out[at : at + n] = f(out + other); `other` may be empty."""
     if how[0] == 0 and other.size == 0:
@@ -45,7 +44,7 @@ def finish(out, at, n, other, other_at, how):
 
 def _inlined(function):
     """Without leave to reorder sums: the reduction of exp's argument depends on it."""
-    return function if DISABLED else numba.njit(error_model="numpy", fastmath={"contract"}, forceinline=True)(function)
+    return jit_part(function, fastmath={"contract"}, forceinline=True)
 
 
 @_inlined

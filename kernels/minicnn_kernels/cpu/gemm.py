@@ -19,7 +19,7 @@ share these out.
 import numpy as np
 
 from .. import workspace
-from .jit import ONE, ZERO, jit
+from .jit import ONE, ZERO, jit, jit_part
 from .memory import clear, copy
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, SIMD, full_tile, low_tile, tile_columns
 from .simd import VECTOR_BYTES, load, load_part, number, store_part, where
@@ -148,7 +148,7 @@ def multiply(
                         soon += depth * step
 
 
-@jit
+@jit_part
 def store_edge(scratch, shape, c, at, c_row, add, ending, bias, bias_at, other):
     """The first `width` columns of the tile in scratch memory, ended, into c; added to what is there, if `add`."""
     height, width, columns = shape

@@ -10,7 +10,7 @@ from .. import workspace
 from ..geometry import conv_output_size
 from ..threads import parallel_for
 from .conv_shared import Sizes
-from .jit import jit
+from .jit import jit, jit_part
 from .layout import contiguous
 
 GRAIN = 1 << 15  # numbers below which another thread does not pay
@@ -84,7 +84,7 @@ def _scatter_planes(start, stop, cols, window, planes):
                             target[q * sw] += middle[q]
 
 
-@jit
+@jit_part
 def _on_image(offset, stride, w, w_out):
     """The positions ox < w_out with 0 <= ox * stride + offset < w, as (first, last + 1), and the first one's x."""
     first = min(max(0, (stride - 1 - offset) // stride), w_out)

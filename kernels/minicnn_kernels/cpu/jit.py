@@ -1,9 +1,11 @@
-"""The one decorator of all compiled functions.
+"""The decorators of all compiled functions.
 
 ``nogil``: a compiled loop lets other Python threads run, and so the pool in ``threads.py``. ``cache``: machine code
 is kept on disk, in the folder that ``compile_cache.py`` chooses. Of LLVM's fast-math liberties only those are taken
 that never lose a NaN or an infinity: fused multiply-add, another order of summation, and no care for the sign of
 zero. ``parallel=True`` is never used: it costs seconds of compilation and brings a threading layer of its own.
+``_nrt=False``: arrays belong to the caller, and no references to them are counted (a function that makes arrays does not
+compile so, and is decorated by ``jit_allocating``). ``no_cfunc_wrapper``: no second door, for C.
 
 Arguments are kept plain (C-contiguous aligned arrays, integers, booleans, scalars of the arrays' dtype), so that a
 function is compiled once for float32 and once for float64. (Between compiled functions a literal 0 or 1 as an argument
@@ -22,10 +24,12 @@ from numba.core.caching import FunctionCache
 
 from ..compile_cache import compile_cache_dir
 from ..launch import Launch, over
+from .compiling import KernelCompiler, PartCompiler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FASTMATH = {"contract", "reassoc", "nsz"}
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH, "no_cfunc_wrapper": True}
 ZERO, ONE = np.int64(0), np.int64(1)
 DISABLED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
@@ -34,10 +38,25 @@ _lock = threading.Lock()
 
 def jit(function: Function) -> Function:
     """Compile `function` at its first call (or load it from the cache)."""
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
-    if not DISABLED:
-        dispatcher._cache = _cache_in_our_folder(function)
-    return dispatcher
+    return _cached(numba.njit(pipeline_class=KernelCompiler, _nrt=False, **OPTIONS)(function))
+
+
+def jit_allocating(function: Function) -> Function:
+    """The same for a function that makes arrays of its own."""
+    return _cached(numba.njit(**OPTIONS)(function))
+
+
+def jit_part(function: Function, **options: Any) -> Function:
+    """For larger functions that only compiled functions call: a part of each caller's machine code, with none of its own."""
+    options = OPTIONS | {"_nrt": False, "no_cpython_wrapper": True} | options
+    part: Any = numba.njit(pipeline_class=PartCompiler, **options)(function)
+    return part
+
+
+def jit_inline(function: Function) -> Function:
+    """For small functions that only compiled functions call: pasted into each caller instead of compiled on their own."""
+    inlined: Any = numba.njit(inline="always")(function)
+    return inlined
 
 
 def launch(function: Callable[..., Any], n_items: int, *args: Any, grain: int = 1) -> Launch:
@@ -46,12 +65,6 @@ def launch(function: Callable[..., Any], n_items: int, *args: Any, grain: int = 
     if not DISABLED:
         function = function.compile(tuple(map(numba.typeof, (0, 0, *args))))  # type: ignore[attr-defined]
     return over(function, n_items, *args, grain=grain)
-
-
-def jit_inline(function: Function) -> Function:
-    """For small functions that only compiled functions call: pasted into each caller instead of compiled on their own."""
-    inlined: Any = numba.njit(inline="always")(function)
-    return inlined
 
 
 class _Cache(FunctionCache):
@@ -73,13 +86,19 @@ class _Cache(FunctionCache):
             warnings.warn(f"compiled kernel cannot be saved for the next run: {error}", stacklevel=2)
 
 
-def _cache_in_our_folder(function: Callable[..., Any]) -> FunctionCache:
-    """Numba reads the folder from its global configuration, here: lend it ours, and leave other users' setting as it was."""
+def _cached(dispatcher: Any) -> Any:
+    """The function with its machine code kept in our folder.
+
+    Numba reads the folder from its global configuration, here: lend it ours, and leave other users' setting as it was.
+    """
+    if DISABLED:
+        return dispatcher
     config: Any = numba.config
     with _lock:
         before = config.CACHE_DIR, getattr(config, "CACHE_LOCATOR_CLASSES", "")
         config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = str(compile_cache_dir()), ""
         try:
-            return _Cache(function)
+            dispatcher._cache = _Cache(dispatcher.py_func)
+            return dispatcher
         finally:
             config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = before

@@ -9,7 +9,7 @@ import numpy as np
 from .. import workspace
 from ..launch import Launch
 from ..threads import parallel_chunks, parallel_for, split
-from .jit import ZERO, jit, launch
+from .jit import ZERO, jit, jit_allocating, jit_part, launch
 from .layout import contiguous
 from .simd import VECTOR_BYTES, load, number, store, widen
 
@@ -68,7 +68,7 @@ def _grain(features: int) -> int:
     return max(1, GRAIN // max(1, features))
 
 
-@jit
+@jit_allocating
 def _forward(start, stop, x, weight, bias, eps, centred, out, mean, inv_std):
     m, lanes = x.shape[1], VECTOR_BYTES // x.itemsize
     whole = m // lanes * lanes
@@ -90,7 +90,7 @@ def _forward(start, stop, x, weight, bias, eps, centred, out, mean, inv_std):
             out[i, j] = (x[i, j] - middle) * slope * weight[j] + bias[j]
 
 
-@jit
+@jit_part
 def _sum_of_squares(x, at, m, centre, squared, parts):
     """The sum of m numbers, or of the squares of their distances from the centre, in float64."""
     lanes = VECTOR_BYTES // x.itemsize

@@ -8,7 +8,7 @@ import numpy as np
 from .. import workspace
 from ..threads import get_num_threads, parallel_for
 from .gemm import ONE_PRODUCT, ROWS, empty_panels, multiply, n_panels, pack_columns, pack_rows, tile_scratch
-from .jit import ZERO, jit
+from .jit import ZERO, jit, jit_allocating
 from .layout import contiguous, transpose_into
 from .microkernel import tile_columns
 
@@ -177,7 +177,7 @@ def _flat(matrix: np.ndarray) -> tuple[np.ndarray, int, int]:
     return contiguous(matrix).reshape(-1), matrix.shape[1], 1
 
 
-@jit
+@jit_allocating
 def _products(start, stop, m, n, k, a, b, layout, columns, out):
     """Each product by itself: b packed, then multiplied. The panels stay in the cache."""
     a_step, a_row, a_col, b_step, b_row, b_col = layout

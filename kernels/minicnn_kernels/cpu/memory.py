@@ -1,4 +1,4 @@
-"""Copying and clearing runs of numbers inside compiled functions: ``memcpy`` and ``memset``.
+"""Where an array's numbers lie; copying and clearing runs of them inside compiled functions: ``memcpy`` and ``memset``.
 
 ``target[i : i + n] = source[j : j + n]`` does the same; but Numba takes a tenth of a second to compile each such line, and a
 test for overlap at every run of it.
@@ -11,6 +11,13 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import DISABLED
+
+
+def start_of(context: Any, builder: ir.IRBuilder, kind: types.Array, array: ir.Value) -> ir.Value:
+    """Where the numbers begin, while code is generated. (``context.make_array`` would write the whole array, seven words, to
+    memory first, and LLVM would have to find out that nobody reads it there.)"""
+    return builder.extract_value(array, context.data_model_manager[kind].get_field_position("data"))
+
 
 if DISABLED:
 
@@ -29,8 +36,8 @@ else:
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
             source, at, target, t_at, n = args
-            from_ = builder.gep(context.make_array(signature.args[0])(context, builder, source).data, [at])
-            to = builder.gep(context.make_array(signature.args[2])(context, builder, target).data, [t_at])
+            from_ = builder.gep(start_of(context, builder, signature.args[0], source), [at])
+            to = builder.gep(start_of(context, builder, signature.args[2], target), [t_at])
             cgutils.raw_memcpy(builder, to, from_, n, signature.args[0].dtype.bitwidth // 8)
             return context.get_dummy_value()
 
@@ -43,7 +50,7 @@ else:
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
             target, at, n = args
-            to = builder.gep(context.make_array(signature.args[0])(context, builder, target).data, [at])
+            to = builder.gep(start_of(context, builder, signature.args[0], target), [at])
             cgutils.memset(builder, to, builder.mul(n, n.type(signature.args[0].dtype.bitwidth // 8)), 0)
             return context.get_dummy_value()
 

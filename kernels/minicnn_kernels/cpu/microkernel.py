@@ -23,6 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .jit import DISABLED
+from .memory import start_of
 
 VECTORS = 2
 # Steps of k ahead that numbers are asked for. A transposed A has those for the next steps in other pages of memory, where no
@@ -103,7 +104,7 @@ def _tile_product(rows: int) -> Callable[..., None]:
             ]
             ahead_at, ahead_step = args[16:]
             a_start, b_start, c_start, bias_start, other_start, ahead_start = (
-                builder.gep(context.make_array(signature.args[position])(context, builder, array).data, [at])
+                builder.gep(start_of(context, builder, signature.args[position], array), [at])
                 for position, array, at in (
                     (0, a, a_at),
                     (4, b, b_at),
@@ -178,7 +179,7 @@ def _indirect_product(rows: int) -> Callable[..., None]:
             b_row, c_at = args[8], args[10]
             c_row, k, n_rows, accumulate, ending = args[11:16]
             a_start, rows_start, steps_start, b_start, c_start, bias_start, other_start = (
-                builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+                builder.gep(start_of(context, builder, kind, array), [at])
                 for kind, array, at in zip(signature.args, args, (*args[1:], c_at), strict=True)
                 if isinstance(kind, types.Array)
             )

@@ -7,11 +7,11 @@ Rows of windows, or of the image in ``pool_gradient``, are shared out among the 
 import numpy as np
 
 from .channels import TILE
-from .jit import jit
+from .jit import jit, jit_allocating, jit_part
 from .simd import VECTOR_BYTES, integer, load, load_integers, load_wide, number, store, where, widen
 
 
-@jit
+@jit_part
 def _inside(origin, step, count, size):
     """Which of origin, origin + step, ... (count of them) lie in 0 .. size - 1: from number first to before stop."""
     first = 0 if origin >= 0 else (step - 1 - origin) // step
@@ -91,7 +91,7 @@ def sum_winners(index, start, stop, grad, saved, x, window, mean, sums):
                 store(sums, at_gd, sum_gd)
 
 
-@jit
+@jit_allocating
 def pool_gradient(start, stop, grad, saved, x, window, mean, slope, mean_grad, tilt, grad_x):
     """Rows start .. stop of all the rows of grad_x (n, h, w, c): slope * (g - mean_grad - (x - mean) * tilt).
 
@@ -128,7 +128,7 @@ def pool_gradient(start, stop, grad, saved, x, window, mean, slope, mean_grad, t
                     store(grad_x, at, factor * (g - shift - (load(x, at) - centre) * steep))
 
 
-@jit
+@jit_allocating
 def _windows_over(size, count, stride, padding, dilation, n_out):
     """Along one axis: how many windows see each place, and which with which tap, (size,) and twice (size * count,)."""
     n_over = np.zeros(size, np.int64)

@@ -20,7 +20,7 @@ from ..threads import get_num_threads, parallel_for
 from ..windows import Windows, adaptive_windows
 from . import pool_lanes
 from .channels import fills_a_vector
-from .jit import jit
+from .jit import jit, jit_allocating
 from .layout import to_channels_last, to_logical
 from .memory import clear
 from .simd import lanes
@@ -174,7 +174,7 @@ def _max_blocks(start, stop, grad, places, blocks, grad_x):
                     target[place * c + q] += gradient[q]
 
 
-@jit
+@jit_allocating
 def _avg_rows(start, stop, x, starts, counts, divisors, out):
     """Rows start .. stop of all the rows of out (n, d_out, h_out, w_out, c).
 

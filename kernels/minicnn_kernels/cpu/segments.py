@@ -22,10 +22,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.lib.array_utils import byte_bounds
 
 from ..threads import parallel_for
@@ -112,17 +112,17 @@ if DISABLED:
 
 else:
 
-    def _typed(typingctx, address, like):
-        pointer = types.CPointer(like.dtype)
+    @intrinsic
+    def elements(typingctx, address, at, n, like):
+        """The elements at .. at + n - 1 of what lies at the address, as an array of the dtype of ``like``."""
+        kind = types.Array(like.dtype, 1, "C")
 
         def generate(context, builder, signature, args):
-            return builder.inttoptr(args[0], context.get_value_type(pointer))
+            address, at, n, _ = args
+            array = context.make_array(kind)(context, builder)
+            itemsize = address.type(kind.dtype.bitwidth // 8)
+            start = builder.gep(builder.inttoptr(address, array.data.type), [at])
+            populate_array(array, data=start, shape=[n], strides=[itemsize], itemsize=itemsize, meminfo=None)
+            return array._getvalue()
 
-        return pointer(types.int64, like), generate
-
-    _pointer: Any = intrinsic(_typed)
-
-    @jit_inline
-    def elements(address, at, n, like):
-        """The elements at .. at + n - 1 of what lies at the address, as an array of the dtype of ``like``."""
-        return numba.carray(_pointer(address + at * like.itemsize, like), n)
+        return kind(types.int64, types.int64, types.int64, like), generate

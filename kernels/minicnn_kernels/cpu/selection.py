@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from ..threads import parallel_for
-from .jit import jit
+from .jit import jit, jit_allocating, jit_part
 
 GRAIN = 1 << 12  # elements of all rows below which another thread does not pay
 HEAP_FROM = 64  # with so many times fewer than all to be found, a heap of them is quicker
@@ -39,7 +39,7 @@ def kthvalue_forward(x: np.ndarray, k: int) -> np.ndarray:
     return out
 
 
-@jit
+@jit_allocating
 def _topk(start, stop, x, largest, ordered, out):
     k, n = out.shape[1], x.shape[1]
     order = np.empty(n, np.int64)
@@ -59,7 +59,7 @@ def _topk(start, stop, x, largest, ordered, out):
             out[i, j] = order[j]
 
 
-@jit
+@jit_part
 def _before(row, largest, a, b):
     """Whether element a comes before element b. Where largest elements come first, NaN does; otherwise it comes last."""
     x, y = row[a], row[b]
@@ -68,7 +68,7 @@ def _before(row, largest, a, b):
     return x < y or (y != y and x == x)
 
 
-@jit
+@jit_part
 def _swap(order, i, j):
     kept = order[i]
     order[i] = order[j]
@@ -78,7 +78,7 @@ def _swap(order, i, j):
 # ---- a heap whose root is the element that comes last
 
 
-@jit
+@jit_part
 def _sift(row, largest, order, first, hole, length, item):
     """Let the hole sink to the bottom, always to the child that comes later, then let the item rise from there."""
     top, child = hole, hole
@@ -122,7 +122,7 @@ def _heap_select(row, largest, order, first, middle, last):
 # ---- parts on either side of a pivot
 
 
-@jit
+@jit_part
 def _partition(row, largest, order, first, last):
     """The median of three becomes the pivot, at first. Returns where the part begins that does not come before it."""
     a, b, c = first + 1, first + (last - first) // 2, last - 1
@@ -152,7 +152,7 @@ def _partition(row, largest, order, first, last):
         left += 1
 
 
-@jit
+@jit_part
 def _insertion_sort(row, largest, order, first, last):
     for i in range(first + 1, last):
         item = order[i]
@@ -163,7 +163,7 @@ def _insertion_sort(row, largest, order, first, last):
         order[j] = item
 
 
-@jit
+@jit_part
 def _select(row, largest, order, first, nth, last):
     """Bring the element that belongs there to place nth, and what comes before it to its left (introselect, Musser 1997)."""
     depth = 2 * int(math.log2(last - first))
@@ -181,7 +181,7 @@ def _select(row, largest, order, first, nth, last):
     _insertion_sort(row, largest, order, first, last)
 
 
-@jit
+@jit_allocating
 def _sort(row, largest, order, first, last):
     """Sort order[first:last] (introsort): parts down to a small size, then insertion over all."""
     if last - first < 2:
@@ -210,7 +210,7 @@ def _sort(row, largest, order, first, last):
 # ---- the k-th smallest
 
 
-@jit
+@jit_allocating
 def _kth(start, stop, x, k, out):
     n = x.shape[1]
     order = np.empty(n, np.int64)
@@ -222,7 +222,7 @@ def _kth(start, stop, x, k, out):
         out[i] = order[k]
 
 
-@jit
+@jit_part
 def _find(row, order, k):
     """Bring the k-th smallest element (from 0) to its place."""
     low, high = 0, order.size - 1

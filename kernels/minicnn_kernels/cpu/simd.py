@@ -29,6 +29,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, models, register_model
 
 from .jit import DISABLED
+from .memory import start_of
 from .microkernel import SIMD
 
 VECTOR_BYTES = SIMD.vector_bytes
@@ -83,7 +84,7 @@ def _spread(builder: ir.IRBuilder, value: ir.Value, count: int) -> ir.Value:
 
 def _place(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value, at: ir.Value, count: int) -> ir.Value:
     """A pointer to `count` elements of the array, as one vector."""
-    data = context.make_array(array_type)(context, builder, array).data
+    data = start_of(context, builder, array_type, array)
     element = context.get_data_type(array_type.dtype)
     return builder.bitcast(builder.gep(data, [at]), ir.VectorType(element, count).as_pointer())
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_for
 from .activation import _flat, _memory_order, _shaped
-from .jit import jit
+from .jit import jit, jit_part
 
 GRAIN = 1 << 12  # elements below which another thread does not pay
 
@@ -119,7 +119,7 @@ def _trigamma_loop(start, stop, x, out):
         out[i] = _trigamma(np.float64(x[i]))
 
 
-@jit
+@jit_part
 def _erfinv(x):
     magnitude = abs(x)
     if not magnitude < 1:
@@ -138,7 +138,7 @@ def _erfinv(x):
     return math.copysign(y, x)
 
 
-@jit
+@jit_part
 def _digamma(x):
     if x == 0:
         return math.copysign(math.inf, -x)
@@ -158,7 +158,7 @@ def _digamma(x):
     return total + math.log(x) - 0.5 / x - series
 
 
-@jit
+@jit_part
 def _trigamma(x):
     nearest = np.floor(x + 0.5)
     if x <= 0 and nearest == x:

@@ -18,13 +18,14 @@ from numba.extending import intrinsic
 
 from ..threads import wait_awake
 from .jit import DISABLED, jit
+from .memory import start_of
 
 APART = 8  # numbers from one thread's to the next: a cache line, so that nobody's looking slows another's writing
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
 
 
 def _pointer(context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value, at: ir.Value) -> ir.Value:
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+    return builder.gep(start_of(context, builder, kind, array), [at])
 
 
 @intrinsic

@@ -11,7 +11,7 @@ from ..launch import Launch
 from .elementary import CONSTANTS
 from .finish import LARGEST, bounded_exp
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_columns, pack_rows
-from .jit import ONE, ZERO, jit, launch
+from .jit import ONE, ZERO, jit_allocating, launch
 from .microkernel import tile_columns
 from .simd import VECTOR_BYTES, lanes, load, load_part, number, store, store_part, where
 
@@ -50,7 +50,7 @@ def _steps(a: np.ndarray) -> tuple[int, int, int]:
     return batch, head, row
 
 
-@jit
+@jit_allocating
 def _heads(start, stop, q, k, v, out, sizes, steps, how):
     """Heads start .. stop of all the batch."""
     heads, queries, keys, width, value_width, columns = sizes
@@ -75,7 +75,7 @@ def _heads(start, stop, q, k, v, out, sizes, steps, how):
             multiply(ONE_PRODUCT, rows, value_width, keys, *left, packed_v, ZERO, *place, *end)
 
 
-@jit
+@jit_allocating
 def _softmax(x, at, n, how):
     """x[at : at + n] = softmax(scale * x), in place; n fills a vector."""
     scale, largest, k = how

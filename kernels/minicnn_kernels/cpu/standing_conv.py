@@ -14,7 +14,7 @@ from .conv_direct import _band, _run_bands, _tables
 from .conv_shared import GRAIN_FLOPS, Sizes, ending, pack_filters, window_of
 from .finish import finish, finishing
 from .gemm import ROWS
-from .jit import ZERO, jit, launch
+from .jit import ZERO, jit_allocating, launch
 from .layout import to_channels_last
 from .microkernel import tile_columns
 from .simd import lanes
@@ -81,7 +81,7 @@ def _is_last(x: np.ndarray) -> bool:
     return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.carray
 
 
-@jit
+@jit_allocating
 def _finished_bands(start, stop, x, filters, window, sizes, pixel_at, tap_at, band_size, end, how, out):
     """Rows start .. stop of all the rows of out: some at a time, finished while they are in the cache."""
     groups, o, columns, lines, _ = sizes

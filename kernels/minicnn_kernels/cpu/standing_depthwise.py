@@ -16,7 +16,7 @@ from ..launch import Launch
 from ..threads import get_num_threads
 from .conv_shared import Window
 from .finish import finish, finishing
-from .jit import ZERO, jit, launch
+from .jit import ZERO, jit_allocating, jit_part, launch
 from .layout import contiguous
 from .memory import clear
 from .simd import VECTOR_BYTES, lanes, load, prefetch, store
@@ -77,7 +77,7 @@ def _by_block(weight: np.ndarray, bias: np.ndarray | None, size: int) -> tuple[n
     )
 
 
-@jit
+@jit_allocating
 def _tiles(start, stop, x, filters, bias, window, sizes, tap_at, how, out):
     """Items start .. stop: (image, some rows of the result, some pixels of a row, some vectors of channels)."""
     _, h, w, c, _, h_out, w_out, _, _, _, _, sh, sw, _, ph, pw, _, _, _ = window
@@ -138,7 +138,7 @@ def _tiles(start, stop, x, filters, bias, window, sizes, tap_at, how, out):
                     store(out, to + p * c + q, load(sums, block * width + p * lanes))
 
 
-@jit
+@jit_part
 def _fill_row(x, x_at, there, place, ring, at):
     """A row of the image between zeros: pixel left + p goes to place p % sw * phase + p // sw. Zeros where none is there."""
     left, w, c, sw, phase, first_block, n_blocks, block_step = place

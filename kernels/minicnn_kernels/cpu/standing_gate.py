@@ -11,7 +11,7 @@ import numpy as np
 from ..launch import Launch
 from ..threads import get_num_threads
 from .finish import finish, finishing
-from .jit import ZERO, jit, launch
+from .jit import ZERO, jit, jit_allocating, launch
 from .layout import contiguous, to_channels_last
 from .simd import VECTOR_BYTES, lanes, load, number, store
 
@@ -79,7 +79,7 @@ def _sum_pixels(start, stop, x, pixels, sums):
             store(sums, item * c + q, (sum_0 + sum_1) + (sum_2 + sum_3))
 
 
-@jit
+@jit_allocating
 def _gates(start, stop, sums, share, squeeze, bias_1, excite, bias_2, f, g, out):
     """The gates of images start .. stop."""
     parts, c = sums.shape[1:]

@@ -13,7 +13,7 @@ from ..launch import Launch
 from ..threads import get_num_threads
 from .finish import finish, finishing
 from .gemm import ONE_PRODUCT, ROWS, multiply
-from .jit import ONE, ZERO, jit, launch
+from .jit import ONE, ZERO, jit, jit_allocating, launch
 from .layout import contiguous
 from .matmul import pack_panels
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
@@ -99,7 +99,7 @@ def _block(m: int, n: int, k: int, columns: int, whole: bool) -> tuple[int, int]
     return height, width
 
 
-@jit
+@jit_allocating
 def _blocks(start, stop, x, gate, packed, bias, other, sizes, how, out):
     """Blocks start .. stop of the result, one column of blocks after the other."""
     m, n, k, columns, height, width, pixels, end = sizes

@@ -15,6 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .jit import DISABLED
+from .memory import start_of
 from .microkernel import SIMD
 
 
@@ -30,7 +31,7 @@ def _tile(typingctx, x, at, row, out, out_at, out_row):
         lanes = vector.count
 
         def places(kind: Any, array: ir.Value, at: ir.Value, row: ir.Value) -> list[ir.Value]:
-            data = context.make_array(kind)(context, builder, array).data
+            data = start_of(context, builder, kind, array)
             offsets = [builder.add(at, builder.mul(row, row.type(i))) for i in range(lanes)]
             return [builder.bitcast(builder.gep(data, [offset]), vector.as_pointer()) for offset in offsets]
 

@@ -22,6 +22,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .jit import DISABLED
+from .memory import start_of
 from .microkernel import SIMD
 from .simd import lanes
 
@@ -116,7 +117,7 @@ def tile_map(apply: Callable[..., Sequence[Any]], n: int) -> Callable[..., None]
             vector = ir.VectorType(element, SIMD.vector_bytes // itemsize)
 
             def place(kind: Any, array: ir.Value, start: ir.Value, offset: ir.Value) -> ir.Value:
-                data = context.make_array(kind)(context, builder, array).data
+                data = start_of(context, builder, kind, array)
                 return builder.bitcast(builder.gep(data, [builder.add(start, offset)]), vector.as_pointer())
 
             def offset(i: int, j: int, row: ir.Value, column: ir.Value) -> ir.Value:
