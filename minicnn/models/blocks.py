@@ -38,6 +38,7 @@ class ConvNormActivation(Sequential):
     in_channels, out_channels, kernel_size, stride, groups : as in ``Conv2d``; the padding is half of the kernel.
     norm_layer : from the number of channels to a layer, or None; the convolution has a bias only without one.
     activation_layer : makes a layer, or None.
+    dilation : as in ``Conv2d``, with as much more padding.
     """
 
     def __init__(
@@ -49,10 +50,11 @@ class ConvNormActivation(Sequential):
         groups: int = 1,
         norm_layer: Layer | None = BatchNorm2d,
         activation_layer: Layer | None = ReLU,
+        dilation: int = 1,
     ):
-        padding = (kernel_size - 1) // 2
+        padding, bias = (kernel_size - 1) // 2 * dilation, norm_layer is None
         layers: list[Module] = [
-            Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=norm_layer is None)
+            Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups=groups, bias=bias)
         ]
         if norm_layer is not None:
             layers.append(norm_layer(out_channels))

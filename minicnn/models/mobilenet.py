@@ -133,6 +133,7 @@ class BlockV3(NamedTuple):
     use_se: bool
     use_hs: bool
     stride: int
+    dilation: int = 1
 
 
 class InvertedResidualV3(Module):
@@ -145,7 +146,10 @@ class InvertedResidualV3(Module):
         layers: list[Module] = []
         if wide != row.input_channels:
             layers.append(ConvNormActivation(row.input_channels, wide, 1, 1, 1, norm_layer, activation))
-        layers.append(ConvNormActivation(wide, wide, row.kernel, row.stride, wide, norm_layer, activation))
+        stride = 1 if row.dilation > 1 else row.stride
+        layers.append(
+            ConvNormActivation(wide, wide, row.kernel, stride, wide, norm_layer, activation, dilation=row.dilation)
+        )
         if row.use_se:
             squeezed = make_divisible(wide // 4, 8)
             layers.append(SqueezeExcitation(wide, squeezed, ReLU, Hardsigmoid))
@@ -190,12 +194,20 @@ SMALL = [
 ]
 
 
-def rows(table: Sequence[tuple], width_mult: float = 1.0) -> list[BlockV3]:
-    """The table with its input channels, each scaled by ``width_mult``."""
-    found, channels = [], make_divisible(16 * width_mult)
-    for kernel, expanded, out, use_se, use_hs, stride in table:
-        wide, out = make_divisible(expanded * width_mult), make_divisible(out * width_mult)
-        found.append(BlockV3(channels, kernel, wide, out, use_se, use_hs, stride))
+def rows(
+    table: Sequence[tuple], width_mult: float = 1.0, reduced_tail: bool = False, dilated: bool = False
+) -> list[BlockV3]:
+    """The table with its input channels, each scaled by ``width_mult``.
+
+    ``reduced_tail`` halves the last three blocks; ``dilated`` lets them look further where the image would become smaller.
+    """
+    found, channels, tail = [], make_divisible(16 * width_mult), len(table) - 3
+    for i, (kernel, expanded, out, use_se, use_hs, stride) in enumerate(table):
+        halved = 2 if reduced_tail and i >= tail else 1
+        wide = make_divisible(expanded // (halved if i > tail else 1) * width_mult)
+        out = make_divisible(out // halved * width_mult)
+        dilation = 2 if dilated and i >= tail else 1
+        found.append(BlockV3(channels, kernel, wide, out, use_se, use_hs, stride, dilation))
         channels = out
     return found
 
@@ -252,14 +264,27 @@ def mobilenet_v2(*, weights: WeightsLike = None, progress: bool = True, **config
 
 
 def mobilenet_v3_small(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> MobileNetV3:
-    """MobileNet V3 Small: 2.5 million parameters, 0.06 billion multiply-adds at 224 x 224."""
-    width = config.pop("width_mult", 1.0)
-    shape = {"inverted_residual_setting": rows(SMALL, width), "last_channel": make_divisible(1024 * width)}
+    """MobileNet V3 Small: 2.5 million parameters, 0.06 billion multiply-adds at 224 x 224.
+
+    ``width_mult``, ``reduced_tail`` and ``dilated`` change the shape of the network: :func:`rows`.
+    """
+    shape = _shape(SMALL, 1024, config)
     return build(MobileNetV3, MobileNet_V3_Small_Weights, weights, progress, **shape, **config)
 
 
 def mobilenet_v3_large(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> MobileNetV3:
-    """MobileNet V3 Large: 5.5 million parameters, 0.2 billion multiply-adds at 224 x 224."""
-    width = config.pop("width_mult", 1.0)
-    shape = {"inverted_residual_setting": rows(LARGE, width), "last_channel": make_divisible(1280 * width)}
+    """MobileNet V3 Large: 5.5 million parameters, 0.2 billion multiply-adds at 224 x 224.
+
+    ``width_mult``, ``reduced_tail`` and ``dilated`` change the shape of the network: :func:`rows`.
+    """
+    shape = _shape(LARGE, 1280, config)
     return build(MobileNetV3, MobileNet_V3_Large_Weights, weights, progress, **shape, **config)
+
+
+def _shape(table: Sequence[tuple], last: int, config: dict[str, Any]) -> dict[str, Any]:
+    """What the arguments in ``config``, which lose it, say of the network's shape."""
+    width, reduced = config.pop("width_mult", 1.0), config.pop("reduced_tail", False)
+    return {
+        "inverted_residual_setting": rows(table, width, reduced, config.pop("dilated", False)),
+        "last_channel": make_divisible(last // (2 if reduced else 1) * width),
+    }

@@ -61,6 +61,16 @@ class WeightsEnum(enum.Enum):
         return self.value.entry["file_size_mb"]
 
     @property
+    def categories(self) -> list[str] | None:
+        """The classes' names, in order; None where they are not known here."""
+        return self.meta.get("categories")
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the weights reach, by data set: ``{"ImageNet-1K": {"acc@1": 80.858, "acc@5": 95.434}}``."""
+        return self.meta["_metrics"]
+
+    @property
     def meta(self) -> dict[str, Any]:
         """Facts by name: ``categories`` (names in order), ``num_params``, ``min_size``, ``_metrics``, ``_ops`` and so on.
 

@@ -71,3 +71,39 @@ def test_number_of_classes(name):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="model 'resnet' is not known; expected one of alexnet, "):
         models.get_model("resnet")
+
+
+def test_a_dense_net_that_computes_again_has_the_same_gradients():
+    x = mc.randn(2, 3, 32, 32, dtype=mc.float64, generator=mc.Generator().manual_seed(0))
+    found = []
+    for memory_efficient in (False, True):
+        mc.manual_seed(1)
+        net = mc.models.DenseNet(4, (2, 2), 8, num_classes=3, memory_efficient=memory_efficient).double()
+        net(x.clone().requires_grad_()).sum().backward()
+        found.append({name: p.grad.numpy() for name, p in net.named_parameters()})
+        assert net.state_dict()["features.denseblock1.denselayer2.norm1.num_batches_tracked"] == 1 + memory_efficient
+    for name, gradient in found[0].items():
+        np.testing.assert_allclose(
+            found[1][name], gradient, rtol=1e-9, atol=1e-12, err_msg=name
+        )  # sums in another order
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "tail", "last"),
+    [
+        ("mobilenet_v3_large", {"reduced_tail": True}, [(672, 80, 2, 1), (480, 80, 1, 1), (480, 80, 1, 1)], 640),
+        ("mobilenet_v3_small", {"reduced_tail": True}, [(288, 48, 2, 1), (288, 48, 1, 1), (288, 48, 1, 1)], 512),
+        ("mobilenet_v3_large", {"dilated": True}, [(672, 160, 1, 2), (960, 160, 1, 2), (960, 160, 1, 2)], 1280),
+    ],
+)
+def test_the_tail_of_a_mobile_net(name, options, tail, last):
+    """The numbers of torchvision's tables: expanded and output channels, stride and dilation of the last three blocks."""
+    with mc.nn.init.skipped():
+        net = mc.models.get_model(name, **options)
+    found = []
+    for block in list(net.features)[-4:-1]:
+        depthwise = next(m for m in block.block.modules() if isinstance(m, mc.nn.Conv2d) and m.groups > 1)
+        found.append((depthwise.in_channels, block.block[-1].out_channels, depthwise.stride[0], depthwise.dilation[0]))
+    assert found == tail
+    assert net.classifier[0].out_features == last
+    assert net.eval()(mc.zeros(1, 3, 64, 64)).shape == (1, 1000)

@@ -33,11 +33,12 @@ def test_facts_are_torchvisions(name):
         assert member.url == "https://download.pytorch.org/models/" + entry["file"]
         assert entry["file"].endswith(f"-{member.sha256}.pth")
         assert member.meta["num_params"] == entry["num_params"]
-        assert member.meta["_metrics"] == entry["metrics"]
+        assert member.metrics == member.meta["_metrics"] == entry["metrics"]
         assert member.size == entry["file_size_mb"]
         assert entry["default"] == (member is weights.DEFAULT)
         if entry["categories"] == 1000:
             assert len(member.meta["categories"]) == 1000
+            assert member.categories == member.meta["categories"]
         transforms = member.transforms()
         preprocess = entry["preprocess"]
         assert list(transforms.crop_size) == (preprocess["crop_size"] * 2)[:2]
