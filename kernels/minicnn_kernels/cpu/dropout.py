@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from .. import workspace
-from ..threads import parallel_for
-from .jit import jit_allocating
+from ..threads import parallel_chunks, split
+from .jit import jit
 from .layout import contiguous
 from .random import philox_blocks, stream
 
@@ -32,7 +32,8 @@ def drop(x: np.ndarray, p: float, seed: int, offset: int, floor: float) -> np.nd
     source = contiguous(x).reshape(-1)
     out = workspace.empty((source.size,), x.dtype)
     constants = (*stream(seed, offset), np.uint64(math.floor(p * 2**32)), scale_of(p, x.dtype), x.dtype.type(floor))
-    parallel_for(_drop, -(-source.size // 4), source, *constants, out, grain=GRAIN)
+    chunks = split(-(-source.size // 4), GRAIN)
+    parallel_chunks(_drop, chunks, source, *constants, out, workspace.empty((len(chunks), 4 * BATCH), np.uint32))
     return out.reshape(x.shape)
 
 
@@ -41,10 +42,10 @@ def scale_of(p: float, dtype: np.dtype) -> np.floating:
     return dtype.type(0 if p == 1 else 1 / (1 - p))
 
 
-@jit_allocating
-def _drop(start, stop, x, key_0, key_1, offset, threshold, scale, floor, out):
+@jit
+def _drop(index, start, stop, x, key_0, key_1, offset, threshold, scale, floor, out, scratch):
     """Elements 4 * start .. 4 * stop."""
-    words = np.empty(4 * BATCH, np.uint32)
+    words = scratch[index]
     for batch in range(start, stop, BATCH):
         n_blocks = min(BATCH, stop - batch)
         philox_blocks(key_0, key_1, offset + np.uint64(batch), words[: 4 * n_blocks])

@@ -29,27 +29,28 @@ from .compiling import KernelCompiler, PartCompiler
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FASTMATH = {"contract", "reassoc", "nsz"}
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH, "no_cfunc_wrapper": True}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH, "no_cfunc_wrapper": True}
 ZERO, ONE = np.int64(0), np.int64(1)
 DISABLED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 _lock = threading.Lock()
+_njit: Any = numba.njit  # (its stub lacks some of the options)
 
 
 def jit(function: Function) -> Function:
     """Compile `function` at its first call (or load it from the cache)."""
-    return _cached(numba.njit(pipeline_class=KernelCompiler, _nrt=False, **OPTIONS)(function))
+    return _cached(_njit(pipeline_class=KernelCompiler, _nrt=False, **OPTIONS)(function))
 
 
 def jit_allocating(function: Function) -> Function:
     """The same for a function that makes arrays of its own."""
-    return _cached(numba.njit(**OPTIONS)(function))
+    return _cached(_njit(**OPTIONS)(function))
 
 
 def jit_part(function: Function, **options: Any) -> Function:
     """For larger functions that only compiled functions call: a part of each caller's machine code, with none of its own."""
     options = OPTIONS | {"_nrt": False, "no_cpython_wrapper": True} | options
-    part: Any = numba.njit(pipeline_class=PartCompiler, **options)(function)
+    part: Any = _njit(pipeline_class=PartCompiler, **options)(function)
     return part
 
 
@@ -70,9 +71,16 @@ def launch(function: Callable[..., Any], n_items: int, *args: Any, grain: int = 
 class _Cache(FunctionCache):
     """Numba's cache, but a damaged or full disk costs time, not the run."""
 
+    allocating = True
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Numba's own would first make everything ready to compile, which takes longer than loading dozens of kernels. Only
+        those that count references call some of that."""
         try:
-            return super().load_overload(sig, target_context)
+            if self.allocating:
+                target_context.refresh()
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
         except Exception as error:  # unpickling a damaged file may raise anything
             warnings.warn(
                 f"compiled kernel in {self.cache_path} cannot be loaded, compiling it again: {error!r}", stacklevel=2
@@ -99,6 +107,7 @@ def _cached(dispatcher: Any) -> Any:
         config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = str(compile_cache_dir()), ""
         try:
             dispatcher._cache = _Cache(dispatcher.py_func)
+            dispatcher._cache.allocating = dispatcher.targetoptions.get("_nrt", True)
             return dispatcher
         finally:
             config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = before

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 from numpy.lib.array_utils import byte_bounds
 
 from ..threads import parallel_for
@@ -118,6 +117,8 @@ else:
         kind = types.Array(like.dtype, 1, "C")
 
         def generate(context, builder, signature, args):
+            from numba.np.arrayobj import populate_array  # (loaded with the compiler)
+
             address, at, n, _ = args
             array = context.make_array(kind)(context, builder)
             itemsize = address.type(kind.dtype.bitwidth // 8)
