@@ -10,6 +10,7 @@
 - `tones.py`: RandomAdjustSharpness, RandomEqualize ...
 - `auto_augment.py`, `auto_augment_policy.py`, `augmix.py`: RandAugment, TrivialAugmentWide; AutoAugment; AugMix
 - `erasing.py`, `mixing.py`: RandomErasing; MixUp and CutMix of whole batches
+- `functional.py`: all that is not random as functions
 - `presets.py`: the presets of published weights
 - `random_transform.py`, `batched.py`: what random transforms share; how a whole batch of tensors is transformed at once
 
@@ -17,6 +18,7 @@ They work on PIL images and on tensors (..., h, w), and draw only from :func:`mi
 computes for a PIL image in torchvision, Pillow computes here, to the pixel.
 """
 
+from . import functional
 from .augmix import AugMix
 from .auto_augment import RandAugment, TrivialAugmentWide
 from .auto_augment_policy import AutoAugment, AutoAugmentPolicy
@@ -93,4 +95,5 @@ __all__ = [
     "TrivialAugmentWide",
     "VideoClassification",
     "digit_augmentation",
+    "functional",
 ]
