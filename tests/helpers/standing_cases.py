@@ -111,6 +111,9 @@ def all_cases(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         yield conv(rng, (2, 20, 5, 4), (35 + number, 20, 1, 1), activation=activation, other=number % 2 == 0)
     yield conv(rng, (2, 33, 9, 7), (16, 33, 1, 1), gate=True, bias=False)
     yield conv(rng, (2, 3, 9, 11), (18, 3, 3, 3), stride=(2, 2), padding=(1, 1), activation="silu", other=True)
+    yield conv(rng, (2, 3, 9, 11), (18, 3, 3, 3), stride=(2, 2), padding=(1, 1), activation="silu")
+    yield conv(rng, (1, 1, 5, 31), (16, 1, 2, 5), padding=(0, 2), bias=False)
+    yield conv(rng, (2, 4, 8, 33), (40, 4, 3, 2), stride=(1, 3), padding=(3, 1), dilation=(2, 3), activation="relu")
     yield conv(rng, (1, 4, 6, 7), (10, 2, 3, 2), groups=2, activation="relu", bias=False)
     for c, h, w, k, s in ((17, 7, 7, 5, 1), (16, 15, 9, 3, 2), (40, 1, 30, 3, 1), (72, 8, 8, 5, 2), (140, 3, 3, 3, 3)):
         window = {"stride": (s, s), "padding": (k // 2, k // 2), "groups": c}

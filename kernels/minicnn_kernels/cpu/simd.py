@@ -105,6 +105,18 @@ def _load(typingctx, array, at):
 
 
 @intrinsic
+def _spread_from(typingctx, array, at):
+    """A number of the array in all lanes."""
+    vector = Vector(array.dtype, VECTOR_BYTES // _bytes(array))
+
+    def generate(context, builder, signature, args):
+        data = context.make_array(array)(context, builder, args[0]).data
+        return _spread(builder, builder.load(builder.gep(data, [args[1]])), vector.count)
+
+    return signature(vector, array, types.int64), generate
+
+
+@intrinsic
 def _load_wide(typingctx, array, at, like):
     vector = Vector(types.float64, like.count)
 
@@ -327,6 +339,7 @@ def _plain_load_part(array: np.ndarray, at: int, count: int) -> np.ndarray:
 
 if DISABLED:
     load: Any = lambda array, at: array.reshape(-1)[at : at + lanes(array.dtype)].copy()  # noqa: E731
+    spread_from: Any = lambda array, at: np.full(lanes(array.dtype), array.reshape(-1)[at])  # noqa: E731
     load_wide: Any = lambda array, at, like: array.reshape(-1)[at : at + like.size].copy()  # noqa: E731
     load_integers: Any = lambda array, at, like: array.reshape(-1)[at : at + like.size].astype(np.int32)  # noqa: E731
     store: Any = _plain_store
@@ -343,5 +356,5 @@ if DISABLED:
 else:
     load, load_wide, load_integers, store = _load, _load_wide, _load_integers, _store
     number, integer, widen, where = _number, _integer, _widen, _where
-    load_part, store_part, prefetch = _load_part, _store_part, _prefetch
+    load_part, store_part, prefetch, spread_from = _load_part, _store_part, _prefetch, _spread_from
     floor, power_of_two, reciprocal = _floor, _power_of_two, _reciprocal

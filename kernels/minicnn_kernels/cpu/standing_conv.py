@@ -1,7 +1,7 @@
 """A convolution with its activation, ready to be made many times on the same memory (``launch.py``).
 
-1x1 convolutions are products of a fixed matrix (``standing_product.py``), depthwise ones have a loop of their own
-(``standing_depthwise.py``); the rest is direct convolution, finished band by band.
+1x1 convolutions are products of a fixed matrix (``standing_product.py``); depthwise ones and those of few channels have
+loops of their own (``standing_depthwise.py``, ``standing_stem.py``); the rest is direct convolution, finished band by band.
 """
 
 import math
@@ -20,6 +20,7 @@ from .microkernel import tile_columns
 from .simd import lanes
 from .standing_depthwise import depthwise_launches
 from .standing_product import product_launches
+from .standing_stem import is_stem, stem_launches
 
 
 def conv_launches(
@@ -61,6 +62,8 @@ def conv_launches(
         if other is not None or c_out < lanes(out.dtype):
             return None
         return depthwise_launches(flat_x, weight, bias, window, images, activation, numbers, flat_out, kept)
+    if groups == 1 and other is None and is_stem(window, c_out, out.dtype):
+        return stem_launches(flat_x, weight, bias, window, images, activation, numbers, flat_out, kept)
     c_per_group, taps = weight.shape[1], math.prod(weight.shape[2:])
     if "filters" not in kept:
         shape, strides = (taps, c_per_group, c_out // groups), (1, taps, c_per_group * taps)

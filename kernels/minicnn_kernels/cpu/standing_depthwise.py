@@ -54,7 +54,7 @@ def depthwise_launches(
     while lines > 1 and images * tiles * groups * -(-h_out // lines) < 2 * get_num_threads() > 2:
         lines = (lines + 1) // 2
     if "filters" not in kept:
-        kept["filters"], kept["bias"] = _by_block(weight, bias, size)
+        kept["filters"], kept["bias"] = by_block(weight, bias, size)
     across, slots = np.arange(kw) * dw, np.arange(height)[:, None, None]
     # Where the taps of pixel 0 lie, if the ring's top row is in slot 0, 1, ...: (slots, kh, kw) -> (slots, taps)
     tap_at = (slots + (np.arange(kh) * dh)[:, None]) % height * row + across % sw * phase + across // sw
@@ -65,7 +65,7 @@ def depthwise_launches(
     return [launch(_tiles, items, *arrays, finishing(activation, numbers, out.dtype), out, grain=grain)]
 
 
-def _by_block(weight: np.ndarray, bias: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
+def by_block(weight: np.ndarray, bias: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
     """The filters as (blocks, taps, size) and the bias as (blocks, size), flat; the last block overlaps the one before."""
     c = weight.shape[0]
     filters = weight.reshape(c, -1)
