@@ -160,16 +160,13 @@ class _Joining:
         )  # fmt: skip
 
     def _gated(self, conv: Call) -> Call:
-        """A convolution of single pixels that reads x * gate: it multiplies by itself, in x's memory, which nobody else
-        looks at any more."""
+        """A convolution of single pixels that reads x * gate: it multiplies by itself."""
         product = self._alone(conv.args[0])
         if product is None or product.op is not Mul or not _is_pixelwise(conv):
             return conv
         for x, gate in (product.args, product.args[::-1]):
             maker = self.made.get(gate.number) if isinstance(gate, Value) else None
-            if maker is None or maker.op is not SqueezeExcite or maker.args[0] != x or self.uses[x.number] != 2:
-                continue
-            if x.number not in self.made or self.made[x.number].op.returns_view:  # others may look at the same memory
+            if maker is None or maker.op is not SqueezeExcite or maker.args[0] != x:
                 continue
             del self.made[product.outputs[0]]
             weights = (*conv.args[1:], None)[:3]

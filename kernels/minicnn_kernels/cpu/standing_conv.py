@@ -39,7 +39,7 @@ def conv_launches(
     out: np.ndarray,
     kept: dict,
 ) -> list[Launch] | None:
-    """See the reference. x, other and out are channels-last in memory; gate multiplies x in place."""
+    """See the reference. x, other and out are channels-last in memory."""
     images, c_out = out.shape[:2]
     if x.ndim != 4 or not x.size or not out.size or not _is_last(x) or not _is_last(out):
         return None

@@ -18,7 +18,7 @@ from .conv_shared import Window
 from .finish import finish, finishing
 from .jit import ZERO, jit_allocating, jit_part, launch
 from .layout import contiguous
-from .memory import clear
+from .memory import aligned, clear
 from .simd import VECTOR_BYTES, lanes, load, prefetch, store
 
 STRIP = 7
@@ -85,10 +85,7 @@ def _tiles(start, stop, x, filters, bias, window, sizes, tap_at, how, out):
     lanes = VECTOR_BYTES // x.itemsize
     height, taps = tap_at.shape
     row, width, groups = phase * sw * lanes, strips * 7 * lanes, (blocks + group - 1) // group
-    memory = np.empty(group * (height * row + width) + 2 * lanes, x.dtype)
-    # From where a cache line begins: a load across two of them takes twice as long.
-    aligned = (VECTOR_BYTES - memory.ctypes.data % VECTOR_BYTES) % VECTOR_BYTES // x.itemsize
-    ring, sums = memory[aligned : aligned + group * height * row], memory[aligned + group * height * row :]
+    ring, sums = aligned(group * height * row, x), aligned(group * width, x)
     nothing = x[:0]
     for item in range(start, stop):
         first_block, tile = item % groups * group, item // groups % tiles

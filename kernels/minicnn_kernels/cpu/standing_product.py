@@ -16,13 +16,16 @@ from .gemm import ONE_PRODUCT, ROWS, multiply
 from .jit import ONE, ZERO, jit, jit_allocating, launch
 from .layout import contiguous
 from .matmul import pack_panels
+from .memory import aligned
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
+from .simd import VECTOR_BYTES, load, load_part, store, store_part
 
 GRAIN_FLOPS = 1_000_000  # about 12 microseconds: a region right after another is handed over quickly
 FEW_ROWS = 2
 BLOCK = 1 << 12  # numbers of a block of the result: 16 KB of float32, a third of a first-level cache
 FEW_WEIGHTS = 1 << 16  # of a block: they are read again quickly
 MANY = 210 * 256  # numbers of a block of the result where they are not: tall blocks
+SCALED = 1 << 16  # numbers of x, times a gate: 256 KB
 BLOCK_COLUMNS = 256  # KC x 256 numbers of W: 400 KB, a part of a second-level cache
 
 
@@ -56,7 +59,7 @@ def product_launches(
     out: np.ndarray,
     kept: dict,
 ) -> list[Launch]:
-    """All flat but weight (n, k). gate (images, k), one for each `pixels` rows, multiplies x, in place."""
+    """All flat but weight (n, k). gate (images, k), one for each `pixels` rows, multiplies x."""
     n, k = weight.shape
     m = out.size // n
     end = ADD_BIAS * (bias is not None) + ADD_OTHER * (other is not None) + RECTIFY * (activation == "relu")
@@ -71,28 +74,30 @@ def product_launches(
     if "packed" not in kept:
         kept["packed"] = pack_panels(weight.T)
     columns = tile_columns(out.dtype)
-    height, width = _block(m, n, k, columns, whole=gate.size > 0)
+    height, width = _block(m, n, k, columns, gated=gate.size > 0)
     sizes = (m, n, k, columns, height, width, pixels, end)
     blocks = -(-m // height) * -(-n // width)
     grain = max(1, GRAIN_FLOPS // (2 * height * width * k))
     return [launch(_blocks, blocks, x, gate, kept["packed"], bias, other, sizes, how, out, grain=grain)]
 
 
-def _block(m: int, n: int, k: int, columns: int, whole: bool) -> tuple[int, int]:
+def _block(m: int, n: int, k: int, columns: int, gated: bool) -> tuple[int, int]:
     """Rows and columns of a block: small enough for the cache, and enough blocks for all threads, if there is work.
 
-    `whole` rows where x is scaled in place: by the block that reads it, and by no other.
+    `gated`: each block scales its rows of x once, for whole rows of the result; few, so that they stay in the cache.
     """
     width = -(-n // columns) * columns
-    if not whole:
+    if not gated:
         width = min(BLOCK_COLUMNS, width)
     block = BLOCK if k * width <= FEW_WEIGHTS else MANY
     height = min(-(-m // ROWS), max(1, block // width // ROWS)) * ROWS
+    if gated:
+        height = min(height, max(1, SCALED // k // ROWS) * ROWS)
     wanted = min(2 * get_num_threads(), 2 * m * n * k // GRAIN_FLOPS) if get_num_threads() > 1 else 1
     while -(-m // height) * -(-n // width) < wanted:
         if height > ROWS:
             height = (height // ROWS + 1) // 2 * ROWS
-        elif width > columns and not whole:
+        elif width > columns and not gated:
             width = (width // columns + 1) // 2 * columns
         else:
             break
@@ -104,25 +109,44 @@ def _blocks(start, stop, x, gate, packed, bias, other, sizes, how, out):
     """Blocks start .. stop of the result, one column of blocks after the other."""
     m, n, k, columns, height, width, pixels, end = sizes
     tall = (m + height - 1) // height
-    scratch, nothing = np.empty(ROWS * columns, out.dtype), out[:0]
+    scratch, nothing = aligned(ROWS * columns, out), out[:0]
+    scaled = aligned(height * k if gate.size > 0 else 0, out)
     for block in range(start, stop):
         left, top = block // tall * width, block % tall * height
         wide, rows = min(width, n - left), min(height, m - top)
+        source, source_at = x, top * k
         if gate.size > 0:
-            for p in range(top, top + rows):
-                row, factors = x[p * k : (p + 1) * k], gate[p // pixels * k : (p // pixels + 1) * k]
-                for j in range(row.size):
-                    row[j] *= factors[j]
+            source, source_at = scaled, ZERO
+            _scale(top, rows, k, pixels, x, gate, scaled)
         to = top * n + left
         multiply(
-            ONE_PRODUCT, rows, wide, k, x, top * k, k, ONE, packed, left * k, out, to, n, columns, ZERO, scratch, end, bias,
-            left, other,
+            ONE_PRODUCT, rows, wide, k, source, source_at, k, ONE, packed, left * k, out, to, n, columns, ZERO, scratch, end,
+            bias, left, other,
         )  # fmt: skip
         if wide == n:
             finish(out, to, rows * n, nothing, ZERO, how)
         else:
             for p in range(rows):
                 finish(out, to + p * n, wide, nothing, ZERO, how)
+
+
+@jit
+def _scale(top, rows, k, pixels, x, gate, scaled):
+    """Rows top .. top + rows of x, times their images' gates."""
+    lanes = VECTOR_BYTES // x.itemsize
+    whole = k // lanes * lanes
+    first = 0
+    while first < rows:
+        image = (top + first) // pixels
+        last = min(rows, (image + 1) * pixels - top)
+        for p in range(first, last):
+            at, to = (top + p) * k, p * k
+            for j in range(0, whole, lanes):
+                store(scaled, to + j, load(x, at + j) * load(gate, image * k + j))
+            if whole < k:
+                product = load_part(x, at + whole, k - whole) * load_part(gate, image * k + whole, k - whole)
+                store_part(scaled, to + whole, k - whole, product)
+        first = last
 
 
 @jit

@@ -16,7 +16,7 @@ from ..launch import Launch
 from .conv_shared import GRAIN_FLOPS, Window
 from .finish import finish, finishing
 from .jit import ZERO, jit, launch
-from .memory import clear, copy
+from .memory import aligned, clear, copy
 from .simd import VECTOR_BYTES, lanes, load, spread_from, store
 from .standing_depthwise import by_block
 
@@ -61,10 +61,7 @@ def _rows(start, stop, x, filters, bias, window, sizes, tap_at, how, out):
     _, h, w, c, _, h_out, w_out, _, kh, _, _, sh, sw, _, ph, pw, _, dh, _ = window
     c_out, row = sizes
     lanes, taps, step = VECTOR_BYTES // x.itemsize, tap_at.size, sw * c
-    memory = np.zeros(kh * row + 15 * lanes, x.dtype)
-    aligned = (VECTOR_BYTES - memory.ctypes.data % VECTOR_BYTES) % VECTOR_BYTES // x.itemsize
-    sums, band = memory[aligned : aligned + 14 * lanes], memory[aligned + 14 * lanes :]
-    nothing = x[:0]
+    sums, band, nothing = aligned(14 * lanes, x), np.zeros(kh * row, x.dtype), x[:0]
     for line in range(start, stop):
         image, first = line // h_out, line % h_out * sh - ph
         for i in range(kh):

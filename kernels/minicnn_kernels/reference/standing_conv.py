@@ -29,7 +29,7 @@ def conv_launches(
 ) -> list[Launch] | None:
     """x (n, c_in, h, w); other like out; gate (n, c_in, 1, 1). `kept` holds packed weights, for the same weights again.
 
-    None where there is nothing faster than the operations one by one. x may be overwritten if there is a gate.
+    None where there is nothing faster than the operations one by one.
     """
 
     def run() -> None:
