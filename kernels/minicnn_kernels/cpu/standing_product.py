@@ -93,6 +93,8 @@ def _block(m: int, n: int, k: int, columns: int, gated: bool) -> tuple[int, int]
     height = min(-(-m // ROWS), max(1, block // width // ROWS)) * ROWS
     if gated:
         height = min(height, max(1, SCALED // k // ROWS) * ROWS)
+    elif height >= m and -(-n // width) >= 2 * get_num_threads():
+        width = _even(-(-n // columns), width // columns) * columns
     wanted = min(2 * get_num_threads(), 2 * m * n * k // GRAIN_FLOPS) if get_num_threads() > 1 else 1
     while -(-m // height) * -(-n // width) < wanted:
         if height > ROWS:
@@ -102,6 +104,17 @@ def _block(m: int, n: int, k: int, columns: int, gated: bool) -> tuple[int, int]
         else:
             break
     return height, width
+
+
+def _even(panels: int, most: int) -> int:
+    """Panels of a block, more than half of `most`: with what number the busiest thread has the fewest of all to do?"""
+    threads = get_num_threads()
+
+    def busiest(width: int) -> int:
+        blocks = -(-panels // width)
+        return -(-blocks // threads) * width
+
+    return min(range(most, most // 2, -1), key=busiest)
 
 
 @jit_allocating
