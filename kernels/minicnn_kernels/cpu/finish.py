@@ -10,7 +10,7 @@ import numpy as np
 
 from .elementary import CONSTANTS
 from .jit import jit_part
-from .simd import VECTOR_BYTES, floor, load, load_part, number, power_of_two, reciprocal, store, store_part, where
+from .simd import VECTOR_BYTES, floor, load, load_part, number, reciprocal, store, store_part, times_power_of_two, where
 
 # Their places are the numbers that ``finish`` knows them by.
 ACTIVATIONS = ("", "relu", "hardtanh", "hardswish", "silu", "gelu", "hardsigmoid", "sigmoid")
@@ -62,7 +62,7 @@ def bounded_exp(x, k):
     total = number(k.taylor[0], x)
     for coefficient in k.taylor[1:]:
         total = total * r + number(coefficient, x)
-    return total * power_of_two(where(n == n, n, number(k.zero, x)))
+    return times_power_of_two(total, n)
 
 
 @_inlined

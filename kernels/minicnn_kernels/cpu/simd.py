@@ -35,7 +35,7 @@ from .microkernel import SIMD
 VECTOR_BYTES = SIMD.vector_bytes
 
 
-# Whether the processor that is compiled for estimates reciprocals of whole vectors.
+# Whether the processor that is compiled for estimates reciprocals of whole vectors, and scales them by powers of two.
 ESTIMATES = (
     SIMD.name == "avx512" and llvmlite.binding.get_host_cpu_features().get("avx512f") and not numba.config.CPU_NAME  # type: ignore[attr-defined]
 )
@@ -253,18 +253,30 @@ def _floor(typingctx, vector):
 
 
 @intrinsic
-def _power_of_two(typingctx, vector):
-    """2^n for whole numbers n that give a normal number, written into the bits of the exponents."""
-    bits, mantissa, bias = (32, 23, 127) if vector.element == types.float32 else (64, 52, 1023)
+def _times_power_of_two(typingctx, vector, exponents):
+    """x * 2^n for whole numbers n for which 2^n is a normal number; NaN where n is. AVX-512 has an instruction for it; else
+    n is written into the bits of the exponents."""
+    single = vector.element == types.float32
+    bits, mantissa, bias = (32, 23, 127) if single else (64, 52, 1023)
 
     def generate(context, builder, signature, args):
+        x, n = args
+        kind = _llvm(vector)
+        if ESTIMATES:
+            mask, rounding = ir.IntType(kind.count), ir.IntType(32)
+            function = ir.FunctionType(kind, [kind, kind, kind, mask, rounding])
+            name = f"llvm.x86.avx512.mask.scalef.{'ps' if single else 'pd'}.512"
+            scale = cgutils.get_or_insert_function(builder.module, function, name)
+            as_set = 4
+            return builder.call(scale, [x, n, ir.Constant(kind, ir.Undefined), mask(-1), rounding(as_set)])
         integers = ir.VectorType(ir.IntType(bits), vector.count)
-        whole = builder.fptosi(args[0], integers)
+        is_nan = builder.fcmp_unordered("uno", n, n)
+        whole = builder.fptosi(builder.select(is_nan, ir.Constant(kind, [0.0] * kind.count), n), integers)
         biased = builder.add(whole, ir.Constant(integers, [bias] * vector.count))
         shifted = builder.shl(biased, ir.Constant(integers, [mantissa] * vector.count))
-        return builder.bitcast(shifted, _llvm(vector))
+        return builder.select(is_nan, n, builder.fmul(x, builder.bitcast(shifted, kind)))
 
-    return signature(vector, vector), generate
+    return signature(vector, vector, vector), generate
 
 
 @intrinsic
@@ -349,7 +361,7 @@ if DISABLED:
     load_part: Any = _plain_load_part
     store_part: Any = lambda array, at, count, vector: _plain_store(array, at, vector[:count])  # noqa: E731
     floor: Any = np.floor
-    power_of_two: Any = lambda vector: np.ldexp(np.ones_like(vector), vector.astype(np.int64))  # noqa: E731
+    times_power_of_two: Any = lambda x, n: np.where(n == n, np.ldexp(x, np.where(n == n, n, 0).astype(int)), n)  # noqa: E731
     reciprocal: Any = lambda vector: 1 / vector  # noqa: E731
     where: Any = np.where
     prefetch: Any = lambda array, at: None  # noqa: E731
@@ -357,4 +369,4 @@ else:
     load, load_wide, load_integers, store = _load, _load_wide, _load_integers, _store
     number, integer, widen, where = _number, _integer, _widen, _where
     load_part, store_part, prefetch, spread_from = _load_part, _store_part, _prefetch, _spread_from
-    floor, power_of_two, reciprocal = _floor, _power_of_two, _reciprocal
+    floor, times_power_of_two, reciprocal = _floor, _times_power_of_two, _reciprocal
