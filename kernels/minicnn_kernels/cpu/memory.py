@@ -1,5 +1,4 @@
-"""Where an array's numbers lie; copying and clearing runs of them inside compiled functions, ``memcpy`` and ``memset``; and
-scratch memory.
+"""Where an array's numbers lie; copying and clearing runs of them inside compiled functions: ``memcpy`` and ``memset``.
 
 ``target[i : i + n] = source[j : j + n]`` does the same; but Numba takes a tenth of a second to compile each such line, and a
 test for overlap at every run of it.
@@ -7,15 +6,11 @@ test for overlap at every run of it.
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .jit import DISABLED, jit_allocating
-from .microkernel import SIMD
-
-LINE = SIMD.vector_bytes
+from .jit import DISABLED
 
 
 def start_of(context: Any, builder: ir.IRBuilder, kind: types.Array, array: ir.Value) -> ir.Value:
@@ -60,12 +55,3 @@ else:
             return context.get_dummy_value()
 
         return types.void(target, size, size), generate
-
-
-@jit_allocating
-def aligned(n, like):
-    """Memory for n numbers of this array's type, from where a vector may begin: one across two cache lines takes twice as
-    long."""
-    memory = np.empty(n + LINE // like.itemsize, like.dtype)
-    first = (LINE - memory.ctypes.data % LINE) % LINE // like.itemsize
-    return memory[first : first + n]

@@ -110,7 +110,7 @@ def _spread_from(typingctx, array, at):
     vector = Vector(array.dtype, VECTOR_BYTES // _bytes(array))
 
     def generate(context, builder, signature, args):
-        data = context.make_array(array)(context, builder, args[0]).data
+        data = start_of(context, builder, array, args[0])
         return _spread(builder, builder.load(builder.gep(data, [args[1]])), vector.count)
 
     return signature(vector, array, types.int64), generate

@@ -18,7 +18,8 @@ from .conv_shared import Window
 from .finish import finish, finishing
 from .jit import ZERO, jit_allocating, jit_part, launch
 from .layout import contiguous
-from .memory import aligned, clear
+from .memory import clear
+from .scratch import aligned
 from .simd import VECTOR_BYTES, lanes, load, prefetch, store
 
 STRIP = 7

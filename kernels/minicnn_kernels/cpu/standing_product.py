@@ -13,11 +13,11 @@ from ..launch import Launch
 from ..threads import get_num_threads
 from .finish import finish, finishing
 from .gemm import ONE_PRODUCT, ROWS, multiply
-from .jit import ONE, ZERO, jit, jit_allocating, launch
+from .jit import ONE, ZERO, jit, jit_allocating, jit_part, launch
 from .layout import contiguous
 from .matmul import pack_panels
-from .memory import aligned
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
+from .scratch import aligned
 from .simd import VECTOR_BYTES, load, load_part, store, store_part
 
 GRAIN_FLOPS = 1_000_000  # about 12 microseconds: a region right after another is handed over quickly
@@ -143,7 +143,7 @@ def _blocks(start, stop, x, gate, packed, bias, other, sizes, how, out):
                 finish(out, to + p * n, wide, nothing, ZERO, how)
 
 
-@jit
+@jit_part
 def _scale(top, rows, k, pixels, x, gate, scaled):
     """Rows top .. top + rows of x, times their images' gates."""
     lanes = VECTOR_BYTES // x.itemsize

@@ -15,8 +15,9 @@ import numpy as np
 from ..launch import Launch
 from .conv_shared import GRAIN_FLOPS, Window
 from .finish import finish, finishing
-from .jit import ZERO, jit, launch
-from .memory import aligned, clear, copy
+from .jit import ZERO, jit_allocating, launch
+from .memory import clear, copy
+from .scratch import aligned
 from .simd import VECTOR_BYTES, lanes, load, spread_from, store
 from .standing_depthwise import by_block
 
@@ -55,7 +56,7 @@ def stem_launches(
     return [launch(_rows, images * h_out, *arrays, finishing(activation, numbers, out.dtype), out, grain=grain)]
 
 
-@jit
+@jit_allocating
 def _rows(start, stop, x, filters, bias, window, sizes, tap_at, how, out):
     """Rows start .. stop of the results of all images."""
     _, h, w, c, _, h_out, w_out, _, kh, _, _, sh, sw, _, ph, pw, _, dh, _ = window
