@@ -33,7 +33,8 @@ def load(
     Parameters
     ----------
     f : the file's name, or a binary file that can seek.
-    map_location : where the tensors go: only ``"cpu"`` is there. (Tensors saved on a GPU come to the CPU too.)
+    map_location : where the tensors go: ``"cpu"``, the only device, whatever they were saved on. ``{"cuda:0": "cpu"}`` and
+        ``lambda storage, location: storage`` of older programs mean the same, and the function is not called.
     weights_only : must be True; there is no other way of reading here.
     mmap : show the file's bytes rather than read them, so that they take memory only when they are used. The file must
         not be cut short meanwhile; what is written to the tensors stays in this process.
@@ -63,11 +64,9 @@ def load(
             "state_dict() and load that"
         )
     if map_location is not None:
-        if callable(map_location) or isinstance(map_location, dict):
-            raise NotImplementedError(
-                "map_location: only the name of a device, 'cpu'; everything is loaded there anyway"
-            )
-        require_cpu(map_location)
+        for device in map_location.values() if isinstance(map_location, dict) else [map_location]:
+            if not callable(device):
+                require_cpu(device)
     with FileBytes(f, bool(mmap)) as source:
         kind = kind_of(source)
         if kind == "zip":

@@ -341,10 +341,11 @@ def test_arguments_that_would_run_code_are_refused(tmp_path):
     mc.save(1, tmp_path / "x.pt")
     with pytest.raises(NotImplementedError, match="would run code"):
         mc.load(tmp_path / "x.pt", weights_only=False)
-    with pytest.raises(NotImplementedError, match="map_location"):
-        mc.load(tmp_path / "x.pt", map_location=lambda s, _: s)
-    with pytest.raises(mc.DeviceUnavailable):
-        mc.load(tmp_path / "x.pt", map_location="cuda")
+    for wrong in ("cuda", {"cuda:0": "cuda:1"}):
+        with pytest.raises(mc.DeviceUnavailable):
+            mc.load(tmp_path / "x.pt", map_location=wrong)
+    for right in ("cpu", mc.device("cpu"), {"cuda:0": "cpu"}, lambda storage, _: storage):
+        assert mc.load(tmp_path / "x.pt", map_location=right) == 1
     with pytest.raises(FileNotFoundError):
         mc.load(tmp_path / "y.pt")
     with pytest.raises(NotImplementedError, match="protocol 2"):
