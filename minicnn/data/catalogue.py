@@ -134,8 +134,9 @@ def open_dataset(
         parts = [_NAMED[known](root, train=train, download=download) for train in (True, False)]
         return _named(known, *parts)
     if not folder.is_dir():
-        close = difflib.get_close_matches(name, DATASET_NAMES, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        begun = [known for known in DATASET_NAMES if name and known.startswith(name.lower())]
+        close = begun or difflib.get_close_matches(name, DATASET_NAMES, n=1)
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise DatasetNotFoundError(f"data: expected {', '.join(DATASET_NAMES)} or a folder, got {name!r}{hint}")
     if has_idx_pair(folder, idx_pair(train=True)):
         return _idx_folder(folder)

@@ -107,8 +107,9 @@ class MNIST(LabelledImages):
             return found
         wanted = self._downloads
         by_hand = (
-            f"Without a network: get {' and '.join(wanted)} elsewhere and put {'them' if len(wanted) > 1 else 'it'} into "
-            f"{self.raw_folder}, or into a folder of your own that you name as root.{self.remedy}"
+            f"Without a network: get {' and '.join(wanted)} of {self.mirrors[0]} elsewhere and put "
+            f"{'them' if len(wanted) > 1 else 'it'} into {self.raw_folder}, or into a folder of your own that you name as "
+            f"root.{self.remedy}"
         )
         if not may_download:
             looked = "".join(f"\n  {place}" for place in places)

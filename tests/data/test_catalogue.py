@@ -145,6 +145,8 @@ def test_folders_that_cannot_be_trained_on(tmp_path, write_images):
 def test_unknown_names():
     with pytest.raises(DatasetNotFoundError, match="got 'mnits'; did you mean 'mnist'"):
         open_dataset("mnits")
+    with pytest.raises(DatasetNotFoundError, match="got 'cifar'; did you mean 'cifar10' or 'cifar100'"):
+        open_dataset("cifar")
     with pytest.raises(DatasetNotFoundError, match="got '~nobody-of-that-name'"):
         open_dataset("~nobody-of-that-name")
     with pytest.raises(
