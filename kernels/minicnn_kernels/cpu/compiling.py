@@ -1,4 +1,4 @@
-"""How a kernel becomes machine code: as Numba does it, less what kernels have no use for. It takes a third less time.
+"""How a kernel becomes machine code: as Numba does it, less what kernels have no use for: a quarter of the time.
 
 Numba has LLVM optimise three times: each function by itself, all together in haste, and all together in full. The first
 two bring reference counts together, to strike out those that cancel. Kernels count no references (``jit.py``), so the last,
