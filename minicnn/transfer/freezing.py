@@ -18,6 +18,9 @@ from .heads import find_head
 
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 NORMS = (*BATCH_NORMS, GroupNorm, LayerNorm)
+SEQUENCES = ("features", "_blocks", "blocks", "layers", "stages")  # children whose children are stages
+AUXILIARY = {"aux1": "inception4a", "aux2": "inception4d"}  # a head in the middle, and the stage that it looks at
+SLOW_MOMENTUM = 0.05
 
 
 class Frozen(NamedTuple):
@@ -63,10 +66,6 @@ def stages(model: Module) -> list[tuple[str, Module]]:
             stage = found.pop(names.index(name))
             found.insert([stage for stage, _ in found].index(before) + 1, stage)
     return found
-
-
-SEQUENCES = ("features", "_blocks", "blocks", "layers", "stages")
-AUXILIARY = {"aux1": "inception4a", "aux2": "inception4d"}  # a head in the middle, and the stage that it looks at
 
 
 def _is_sequence(name: str, module: Module) -> bool:
@@ -205,9 +204,6 @@ def _first(model: Module, since: str) -> int:
     if not found:
         raise ValueError(f"since: {type(model).__name__} has no stage {since!r}; its stages are {', '.join(names)}")
     return found[0]
-
-
-SLOW_MOMENTUM = 0.05
 
 
 def quicken_batch_norms(model: Module, momentum: float = 0.1) -> int:

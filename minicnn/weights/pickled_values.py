@@ -21,7 +21,7 @@ import numpy as np
 from ..autograd import Size
 
 _SCALARS = (str, bytes, int, float, bool, type(None))
-_NUMBERS = re.compile(r"[<|=]?(f[248]|c8|c16|[iu][1248]|b1|[US][0-9]{1,6})")
+_NUMBERS = re.compile(r"[<|=]?(f[248]|c8|c16|[iu][1248]|b1|[US][1-9][0-9]{0,5})")
 _MAX_DIMENSIONS = 32
 
 

@@ -91,7 +91,7 @@ class _StorageType(NamedTuple):
 
 
 class _Global(NamedTuple):
-    """What a name of the table stands for: a function of this file to call, or ``"tensor"``, ``"parameter"``."""
+    """What a name of the table stands for: a function to call, or what :meth:`Interpreter.call` does itself, as a text."""
 
     name: str
     make: Any
@@ -281,7 +281,9 @@ class Interpreter:
             self.stack.append(tensor)
         elif function.make == "subclass":
             rebuild, kind, parts, _ = arguments
-            if type(rebuild) is not _Global or type(kind) is not _Global or kind.make != "type":
+            if type(rebuild) is not _Global or rebuild.make not in ("tensor", "parameter"):
+                raise Refused("a tensor that is rebuilt by something else")
+            if type(kind) is not _Global or kind.make != "type":
                 raise Refused("a tensor of a type of its own")
             self.stack.append(rebuild)
             self.call(parts)

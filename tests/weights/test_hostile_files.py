@@ -176,6 +176,10 @@ def dtype_of(code: bytes) -> bytes:
     return b"cnumpy\ndtype\nX\x02\x00\x00\x00" + code + b"K\x00K\x01\x87R" + order
 
 
+NEXT = b"ctorch._tensor\n_rebuild_from_type_v2\n"
+TENSOR = b"ctorch\nTensor\n"
+# rebuild(rebuild, Tensor, (rebuild, Tensor, (..., {}), {}), {}): each would be rebuilt by the next one
+NESTED = NEXT + 3000 * (b"(" + NEXT + TENSOR) + b")" + 3000 * b"}t" + b"R."
 OPCODE_FAMILIES = {
     "GLOBAL+REDUCE": b"c" + SINGER + b"\n)R.",
     "STACK_GLOBAL": b"X%bX%b\x93)R." % (struct.pack("<I", 2) + b"os", struct.pack("<I", 6) + b"system"),
@@ -275,6 +279,10 @@ OPCODE_FAMILIES = {
     "a path of a number": b"cpathlib\nPosixPath\nK\x01\x85R.",
     "a tensor of a class of its own": (
         b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nc" + SINGER + b"\n)}tR."
+    ),
+    "a tensor in a tensor in a tensor": NESTED,
+    "texts without a letter, many": (
+        ARRAY + b"(K\x01\x8a\x06" + (2**40).to_bytes(6, "little") + b"\x85" + dtype_of(b"S0") + b"\x89C\x00tb."
     ),
     "a tensor rebuilt by something else": (
         b"ctorch._tensor\n_rebuild_from_type_v2\n(X\x02\x00\x00\x00lactorch\nTensor\n)}tR."
