@@ -322,11 +322,12 @@ def _on_tensors(dtype: DType) -> None:
 
 
 def _inference(dtype: DType) -> None:
-    """What plans without gradients call and training does not: a gate, attention, few pixels with many filters."""
+    """What plans without gradients call and training does not: a gate, attention, few pixels with many filters, strides."""
     for model, shape in (
         (get_model("mobilenet_v3_small"), (3, 64, 64)),
         (TransformerEncoderLayer(32, 2, 48, batch_first=True), (21, 32)),
         (Conv2d(256, 320, 3, stride=2), (256, 5, 5)),
+        (Conv2d(8, 16, 3, stride=2), (8, 9, 9)),
     ):
         with no_grad():
             model.to(dtype).eval()
