@@ -25,7 +25,7 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_for
 from .conv_im2col import _gather, _is_pointwise
-from .conv_shared import GRAIN_FLOPS, Sizes, Window, ending, output_shape, window_of
+from .conv_shared import GRAIN_FLOPS, Ending, Sizes, Window, ending, output_shape, window_of
 from .gemm import KC, ONE_PRODUCT, multiply, n_panels, pack_columns, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical, transposed
@@ -34,9 +34,8 @@ from .microkernel import tile_columns
 from .simd import VECTOR_BYTES, lanes
 from .transpose_tile import transpose_tile
 
-PANELS = (
-    8  # of weights or patches packed at a time: 8 x 32 columns x KC numbers are 512 KB, half of a second-level cache
-)
+# Of weights or patches packed at a time: 8 x 32 columns x KC numbers are 512 KB, half of a second-level cache.
+PANELS = 8
 GRAIN = 1 << 14  # numbers of patches below which another thread does not pay
 
 
@@ -53,25 +52,9 @@ def forward(
     window = window_of(x.shape, weight.shape[2:], stride, padding, dilation)
     out = empty_channels_last(output_shape(x.shape[0], weight.shape[0], window, len(stride)), x.dtype)
     patches, row = _patches(to_channels_last(x), window, out)
-    flags, bias_or_out, other = ending(out, bias)
-    c_out, dtype = out.shape[-1], out.dtype
-    pixels, k = out.size // c_out, weight[0].size
-    filters, out_flat, columns = contiguous(weight).reshape(-1), out.reshape(-1), tile_columns(dtype)
-
-    def run(start: int, stop: int) -> None:
-        scratch, packed = tile_scratch(dtype), workspace.empty((PANELS * KC * columns,), dtype)
-        for panel in range(start, stop, PANELS):
-            panels, left = min(PANELS, stop - panel), panel * columns
-            n = min(panels * columns, c_out - left)
-            for p in range(0, k, KC):  # B[p, j] = weight[left + j, p]
-                depth, end = min(KC, k - p), flags if p + KC >= k else 0
-                pack_columns(0, panels, filters, left * k + p, k, depth, n, columns, packed)
-                multiply(
-                    *(ONE_PRODUCT, pixels, n, depth, patches, p, row, 1, packed, 0, out_flat, left, c_out, columns),
-                    *(int(p > 0), scratch, end, bias_or_out, left, other),
-                )
-
-    parallel_for(run, n_panels(c_out, dtype), grain=max(1, GRAIN_FLOPS // (2 * pixels * k * columns)))
+    c_out, k = out.shape[-1], weight[0].size
+    shape = out.size // c_out, c_out, k
+    _product(shape, patches, row, contiguous(weight).reshape(-1), k, True, out.reshape(-1), c_out, ending(out, bias))
     return to_logical(out)
 
 
@@ -88,26 +71,11 @@ def backward_input(
     window = window_of(input_shape, weight.shape[2:], stride, padding, dilation)
     grad, dtype = to_channels_last(grad_out), grad_out.dtype
     c_out, k = weight.shape[0], weight[0].size
-    pixels, columns = grad.size // c_out, tile_columns(dtype)
-    pointwise = _is_pointwise(window)
+    pixels, pointwise = grad.size // c_out, _is_pointwise(window)
     row = k if pointwise else _row(k, dtype)
     patches = workspace.empty((pixels * row,), dtype)
-    grad_flat, filters = grad.reshape(-1), contiguous(weight).reshape(-1)
-
-    def run(start: int, stop: int) -> None:
-        scratch, packed = tile_scratch(dtype), workspace.empty((PANELS * KC * columns,), dtype)
-        for panel in range(start, stop, PANELS):
-            panels, left = min(PANELS, stop - panel), panel * columns
-            n = min(panels * columns, k - left)
-            for p in range(0, c_out, KC):  # B[p, j] = weight[p, left + j]
-                depth = min(KC, c_out - p)
-                pack_rows(0, panels, filters, p * k + left, k, depth, n, columns, packed)
-                multiply(
-                    *(ONE_PRODUCT, pixels, n, depth, grad_flat, p, c_out, 1, packed, 0, patches, left, row, columns),
-                    *(int(p > 0), scratch, 0, patches, 0, patches),
-                )
-
-    parallel_for(run, n_panels(k, dtype), grain=max(1, GRAIN_FLOPS // (2 * pixels * c_out * columns)))
+    filters = contiguous(weight).reshape(-1)
+    _product((pixels, k, c_out), grad.reshape(-1), c_out, filters, k, False, patches, row, (0, patches, patches))
     if pointwise:
         return to_logical(patches.reshape(input_shape[0], *input_shape[2:], input_shape[1]))
     grad_x = workspace.zeros((input_shape[0], *input_shape[2:], input_shape[1]), dtype)
@@ -132,29 +100,51 @@ def backward_weight(
 ) -> np.ndarray:
     """See ``conv.conv_backward_weight``."""
     window = window_of(x.shape, weight_shape[2:], stride, padding, dilation)
-    grad, dtype, columns = to_channels_last(grad_out), x.dtype, tile_columns(x.dtype)
+    grad = to_channels_last(grad_out)
     patches, row = _patches(to_channels_last(x), window, grad)
     c_out, k = weight_shape[0], math.prod(weight_shape[1:])
     pixels = grad.size // c_out
     by_filter = transposed(grad.reshape(1, pixels, c_out)).reshape(-1)  # (pixels, c_out) -> (c_out, pixels)
-    grad_weight = workspace.empty((c_out, k), dtype)
-    weight_flat = grad_weight.reshape(-1)
+    grad_weight = workspace.empty((c_out, k), x.dtype)
+    flat = grad_weight.reshape(-1)
+    _product((c_out, k, pixels), by_filter, pixels, patches, row, False, flat, k, (0, flat, flat))
+    return workspace.reshaped(grad_weight, weight_shape)
+
+
+def _product(
+    shape: tuple[int, int, int],
+    a: np.ndarray,
+    a_row: int,
+    b: np.ndarray,
+    b_step: int,
+    by_columns: bool,
+    out: np.ndarray,
+    out_row: int,
+    end: Ending,
+) -> None:
+    """out = a @ b, ended: (m, k) @ (k, n) -> (m, n), shape being (m, n, k); all flat, and a_row, b_step and out_row from one
+    row to the next. Where b lies `by_columns`, b_step is from one column to the next.
+    """
+    m, n, k = shape
+    columns, (flags, bias, other) = tile_columns(a.dtype), end
 
     def run(start: int, stop: int) -> None:
-        scratch, packed = tile_scratch(dtype), workspace.empty((PANELS * KC * columns,), dtype)
+        scratch, packed = tile_scratch(a.dtype), workspace.empty((PANELS * KC * columns,), a.dtype)
         for panel in range(start, stop, PANELS):
             panels, left = min(PANELS, stop - panel), panel * columns
-            n = min(panels * columns, k - left)
-            for p in range(0, pixels, KC):
-                depth = min(KC, pixels - p)
-                pack_rows(0, panels, patches, p * row + left, row, depth, n, columns, packed)
+            width = min(panels * columns, n - left)
+            for p in range(0, k, KC):
+                depth, last = min(KC, k - p), p + KC >= k
+                if by_columns:
+                    pack_columns(0, panels, b, left * b_step + p, b_step, depth, width, columns, packed)
+                else:
+                    pack_rows(0, panels, b, p * b_step + left, b_step, depth, width, columns, packed)
                 multiply(
-                    *(ONE_PRODUCT, c_out, n, depth, by_filter, p, pixels, 1, packed, 0, weight_flat, left, k, columns),
-                    *(int(p > 0), scratch, 0, weight_flat, 0, weight_flat),
+                    *(ONE_PRODUCT, m, width, depth, a, p, a_row, 1, packed, 0, out, left, out_row, columns),
+                    *(int(p > 0), scratch, flags if last else 0, bias, left, other),
                 )
 
-    parallel_for(run, n_panels(k, dtype), grain=max(1, GRAIN_FLOPS // (2 * pixels * c_out * columns)))
-    return workspace.reshaped(grad_weight, weight_shape)
+    parallel_for(run, n_panels(n, a.dtype), grain=max(1, GRAIN_FLOPS // (2 * m * k * columns)))
 
 
 def _taps(window: Window) -> int:
