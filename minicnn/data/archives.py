@@ -12,6 +12,8 @@ import shutil
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,20 +25,15 @@ _MAX_TOTAL, _MAX_READ, _MAX_MEMBERS = 1 << 30, 1 << 24, 1000
 
 def unpack_zip(archive: Path, folder: Path, members: dict[str, str]) -> None:
     """The same as :func:`unpack_tar`, for a zip."""
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            held = {member.filename: member for member in zipped.infolist()}
-            if missing := [name for name in members if name not in held]:
-                raise _Incomplete(missing)
-            for name, file in members.items():
-                if held[name].file_size > _MAX_TOTAL:
-                    raise zipfile.BadZipFile(f"{name} of {held[name].file_size} bytes")
-                # ZipFile ends a member at the size that its header declares.
-                _write(zipped.open(held[name]), folder / file)
-    except _DAMAGED as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the archive's
-        raise _explained(archive, error) from error
+    with _explained(archive), zipfile.ZipFile(archive) as zipped:
+        held = {member.filename: member for member in zipped.infolist()}
+        if missing := [name for name in members if name not in held]:
+            raise _Incomplete(missing)
+        for name, file in members.items():
+            if held[name].file_size > _MAX_TOTAL:
+                raise zipfile.BadZipFile(f"{name} of {held[name].file_size} bytes")
+            # ZipFile ends a member at the size that its header declares.
+            _write(zipped.open(held[name]), folder / file)
 
 
 def unpack_tar(archive: Path, folder: Path, members: dict[str, str]) -> None:
@@ -49,8 +46,8 @@ def unpack_tar(archive: Path, folder: Path, members: dict[str, str]) -> None:
     DatasetError : a damaged archive, one without a file that is asked for, or one that unpacks to absurd sizes.
     """
     missing = dict(members)
-    try:
-        with gzip.open(archive) as unzipped, tarfile.open(fileobj=_Bounded(unzipped), mode="r:") as tar:  # type: ignore[call-overload]
+    with _explained(archive), gzip.open(archive) as unzipped:
+        with tarfile.open(fileobj=_Bounded(unzipped), mode="r:") as tar:  # type: ignore[call-overload]
             for number, member in enumerate(tar):
                 if number > _MAX_MEMBERS:
                     raise tarfile.ReadError(f"more than {_MAX_MEMBERS} files")
@@ -63,10 +60,6 @@ def unpack_tar(archive: Path, folder: Path, members: dict[str, str]) -> None:
                 if not missing:
                     return
         raise _Incomplete(missing)
-    except _DAMAGED as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the archive's
-        raise _explained(archive, error) from error
 
 
 class _Incomplete(Exception):
@@ -74,7 +67,6 @@ class _Incomplete(Exception):
 
 
 _DAMAGED = (
-    _Incomplete,
     tarfile.TarError,
     zipfile.BadZipFile,
     EOFError,
@@ -85,10 +77,19 @@ _DAMAGED = (
 )
 
 
-def _explained(archive: Path, error: Exception) -> DatasetError:
-    if isinstance(error, _Incomplete):
-        return DatasetError(f"{archive}: holds no {' nor '.join(error.args[0])}; remove it and get it anew")
-    return DatasetError(f"{archive}: a damaged archive ({type(error).__name__}: {error}); remove it and get it anew")
+@contextmanager
+def _explained(archive: Path) -> Iterator[None]:
+    """What goes wrong with the archive, as a :class:`DatasetError`; what goes wrong with the disk, as it is."""
+    try:
+        yield
+    except _Incomplete as error:
+        raise DatasetError(f"{archive}: holds no {' nor '.join(error.args[0])}; remove it and get it anew") from error
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DatasetError(
+            f"{archive}: a damaged archive ({type(error).__name__}: {error}); remove it and get it anew"
+        ) from error
 
 
 def _write(source: IO[bytes], target: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, Module, ModuleList, Parameter, Sequential
-from .heads import find_head
+from .heads import find_head, is_part
 
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 NORMS = (*BATCH_NORMS, GroupNorm, LayerNorm)
@@ -47,19 +47,9 @@ def stages(model: Module) -> list[tuple[str, Module]]:
     for name, child in model.named_children():
         if not _has_parameters(child):
             continue
-        if _is_sequence(name, child):
-            parts = _below(name, child)
-        elif any(_is_sequence(*grandchild) for grandchild in child.named_children()):  # an encoder
-            parts = [
-                deeper
-                for part, module in _below(name, child)
-                for deeper in (
-                    _below(part, module) if _is_sequence(part.rpartition(".")[2], module) else [(part, module)]
-                )
-            ]
-        else:
-            parts = [(name, child)]
-        found += parts
+        encoder = not _is_sequence(name, child) and any(_is_sequence(*part) for part in child.named_children())
+        for part in _below(name, child) if encoder else [(name, child)]:
+            found += _blocks(*part)
     for name, before in AUXILIARY.items():
         names = [stage for stage, _ in found]
         if name in names and before in names:
@@ -74,6 +64,11 @@ def _is_sequence(name: str, module: Module) -> bool:
 
 def _has_parameters(module: Module) -> bool:
     return any(True for _ in module.parameters())
+
+
+def _blocks(name: str, module: Module) -> list[tuple[str, Module]]:
+    """The blocks of a sequence of them; any other module is one itself."""
+    return _below(name, module) if _is_sequence(name.rpartition(".")[2], module) else [(name, module)]
 
 
 def _below(name: str, module: Module) -> list[tuple[str, Module]]:
@@ -94,7 +89,7 @@ def outside_stages(model: Module) -> list[Parameter]:
 
 def _position(model: Module, until: str) -> int:
     names = [name for name, _ in stages(model)]
-    below = [i for i, name in enumerate(names) if name == until or name.startswith(f"{until}.")]
+    below = [i for i, name in enumerate(names) if is_part(name, until)]
     if not below:
         raise ValueError(f"until: {type(model).__name__} has no stage {until!r}; its stages are {', '.join(names)}")
     return below[-1]
@@ -190,7 +185,7 @@ def train_top(model: Module, below: int) -> list[str]:
     head, parts = find_head(model).name, stages(model)
     if below == 0:
         return [head]
-    first = next(i for i, (name, _) in enumerate(parts) if head == name or head.startswith(f"{name}."))
+    first = next(i for i, (name, _) in enumerate(parts) if is_part(head, name))
     while first > 0 and below > 0:
         first -= 1
         below -= is_step(*parts[first])
@@ -200,7 +195,7 @@ def train_top(model: Module, below: int) -> list[str]:
 
 def _first(model: Module, since: str) -> int:
     names = [name for name, _ in stages(model)]
-    found = [i for i, name in enumerate(names) if name == since or name.startswith(f"{since}.")]
+    found = [i for i, name in enumerate(names) if is_part(name, since)]
     if not found:
         raise ValueError(f"since: {type(model).__name__} has no stage {since!r}; its stages are {', '.join(names)}")
     return found[0]
@@ -261,11 +256,7 @@ class GradualUnfreezing:
         freeze(model)
         self.model = model
         head = find_head(model).name
-        every = [
-            name
-            for name, module in stages(model)
-            if is_step(name, module) and not (head == name or head.startswith(f"{name}."))
-        ][::-1]
+        every = [name for name, module in stages(model) if is_step(name, module) and not is_part(head, name)][::-1]
         self.names = every if names is None else list(names)
         self.done: list[str] = []
         top = next((name for name, _ in stages(model) if head.startswith(f"{name}.")), None)

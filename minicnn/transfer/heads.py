@@ -24,6 +24,11 @@ class Head(NamedTuple):
         return self.layer.out_features if isinstance(self.layer, Linear) else self.layer.out_channels
 
 
+def is_part(name: str, whole: str) -> bool:
+    """Whether a module's dotted name is this one's, or of a module in it."""
+    return name == whole or name.startswith(f"{whole}.")
+
+
 def find_head(model: Module, name: str | None = None) -> Head:
     """The layer whose outputs are the classes.
 
@@ -43,7 +48,7 @@ def find_head(model: Module, name: str | None = None) -> Head:
     modules = dict(model.named_modules())
     if name is None:
         top = next((n for n in NAMES if isinstance(modules.get(n), Module)), None)
-        below = [] if top is None else [n for n in modules if n == top or n.startswith(f"{top}.")]
+        below = [] if top is None else [n for n in modules if is_part(n, top)]
         found = [n for n in below if isinstance(modules[n], (Linear, Conv2d))]
         if not found:
             raise ValueError(
