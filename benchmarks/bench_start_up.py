@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from .case import COMPILED, JAX, MINICNN, TORCH, ProcessCase, Setting, library_of
+from .case import COMPILED, JAX, MINICNN, TORCH, ProcessCase, Setting, library_of, missing
 from .harness import run_pinned
 
 PROCESSES = True
@@ -39,8 +39,9 @@ def _empty_cache(code: str, threads: int) -> float:
 def cases(setting: Setting) -> Iterator[ProcessCase]:
     threads, batch = setting.threads, 2 if setting.quick else 64
     imports = {name: f"import {library_of(name)}" for name in (MINICNN, "numpy", TORCH, JAX)} | {"python alone": "pass"}
-    for code in imports.values():
-        seconds(code, threads)  # for the bytecode
+    for name, code in imports.items():
+        if missing(name) is None:
+            seconds(code, threads)  # for the bytecode
     yield ProcessCase(
         "import", "s", {name: partial(seconds, code, threads) for name, code in imports.items()}, rounds=5
     )

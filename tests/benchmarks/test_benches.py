@@ -7,7 +7,17 @@ import pytest
 import torch
 
 import minicnn as mc
-from benchmarks import bench_conv, bench_loading, bench_matmul, bench_memory, bench_train_step, case, peaks, worker
+from benchmarks import (
+    bench_conv,
+    bench_loading,
+    bench_matmul,
+    bench_memory,
+    bench_start_up,
+    bench_train_step,
+    case,
+    peaks,
+    worker,
+)
 from benchmarks.case import (
     CHANNELS_LAST,
     COMPILED,
@@ -125,6 +135,16 @@ def test_missing_peers_are_skipped_and_told(monkeypatch):
         INDUCTOR: "torch is not installed",
         JAX: "jax is not installed",
     }
+
+
+def test_start_up_imports_only_what_is_installed(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else found(name))
+    ran = []
+    monkeypatch.setattr(bench_start_up, "seconds", lambda code, *rest: ran.append(code))
+    next(bench_start_up.cases(QUICK))
+    assert "import torch" in ran
+    assert "import jax" not in ran
 
 
 def test_compiling_needs_a_compiler(monkeypatch):
