@@ -8,10 +8,25 @@ from __future__ import annotations
 
 import mmap
 import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
+from minicnn_kernels.threads import get_num_threads
+
+CHUNK = 8 << 20  # bytes that are read before their check sum is begun
+
+
+def _room(length: int) -> np.ndarray:
+    """Memory for so many bytes of a file.
+
+    NumPy asks for pages of 2 MB from 4 MB on. The system clears such a page whole before anything is read into it, by
+    which time its beginning has left the cache; a page of 4 KB is still there. Loading VGG-16 takes a quarter less time.
+    """
+    return np.frombuffer(mmap.mmap(-1, length), np.uint8) if length >= 4 << 20 else np.empty(length, np.uint8)
 
 
 class FileBytes:
@@ -50,11 +65,37 @@ class FileBytes:
         assert 0 <= start <= start + length <= self.size
         if self._mapping is not None:
             return np.frombuffer(self._mapping, np.uint8, length, start)
-        out = np.empty(length, np.uint8)
-        self.file.seek(start)
-        got = self.file.readinto(out.data) if length else 0  # type: ignore[attr-defined]
-        if got != length:
-            raise OSError(
-                f"the file ended after {start + (got or 0)} bytes while it was read; {start + length} were expected"
-            )
+        out = _room(length)
+        self._fill(out, start)
         return out
+
+    def _fill(self, out: np.ndarray, start: int) -> None:
+        self.file.seek(start)
+        got = self.file.readinto(out.data) if out.size else 0  # type: ignore[attr-defined]
+        if got != out.size:
+            raise OSError(
+                f"the file ended after {start + (got or 0)} bytes while it was read; {start + out.size} were expected"
+            )
+
+    def piece_and_crc(self, start: int, length: int) -> tuple[np.ndarray, int]:
+        """:meth:`piece`, and the CRC-32 of its bytes.
+
+        A check sum takes about as long as the reading. If minicnn may use two threads, a second one sums the bytes that are
+        there while this one reads the next.
+        """
+        if self._mapping is not None or length <= CHUNK or get_num_threads() == 1:
+            data = self.piece(start, length)
+            return data, zlib.crc32(data.data)
+        assert 0 <= start <= start + length <= self.size
+        out, crc = _room(length), 0
+
+        def add(chunk: np.ndarray) -> None:
+            nonlocal crc
+            crc = zlib.crc32(chunk.data, crc)
+
+        with ThreadPoolExecutor(1) as second:  # one thread: it takes the chunks in their order
+            for begin in range(0, length, CHUNK):
+                chunk = out[begin : begin + CHUNK]
+                self._fill(chunk, start + begin)
+                second.submit(add, chunk)
+        return out, crc
