@@ -273,15 +273,15 @@ def list_models(
 
 
 def _entry(name: str) -> tuple[Callable[..., Module], type[WeightsEnum] | None]:
-    if name not in _BUILDERS:
+    if name.lower() not in _BUILDERS:
         from .matching import unknown_model
 
         raise ValueError(unknown_model(name, list_models()))
-    return _BUILDERS[name]
+    return _BUILDERS[name.lower()]
 
 
 def get_model(name: str, **config: Any) -> Module:
-    """Build a model by name; ``config`` goes to its builder, such as ``num_classes=10`` or ``weights="DEFAULT"``.
+    """Build a model by name, in letters of any size; ``config`` goes to its builder, such as ``weights="DEFAULT"``.
 
     Raises
     ------

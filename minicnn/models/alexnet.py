@@ -6,7 +6,7 @@ from typing import Any
 
 from ..autograd import Tensor
 from ..nn import AdaptiveAvgPool2d, Conv2d, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential
-from .published import WeightsLike, build, weights_enum
+from .published import WeightsLike, build, builder_of, weights_enum
 
 AlexNet_Weights = weights_enum("AlexNet_Weights", "alexnet")
 
@@ -55,6 +55,7 @@ class AlexNet(Module):
         return self.classifier(x.flatten(1))
 
 
+@builder_of(AlexNet_Weights)
 def alexnet(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> AlexNet:
     """AlexNet: 61.1 million parameters."""
     return build(AlexNet, AlexNet_Weights, weights, progress, **config)

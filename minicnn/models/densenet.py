@@ -11,7 +11,7 @@ from ..nn import AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, Modu
 from ..nn import functional as F
 from ..utils.checkpoint import checkpoint
 from .blocks import zero_bias
-from .published import WeightsLike, build, weights_enum
+from .published import WeightsLike, build, builder_of, weights_enum
 
 DenseNet121_Weights = weights_enum("DenseNet121_Weights", "densenet121")
 
@@ -149,6 +149,7 @@ class DenseNet(Module):
         return self.classifier(F.adaptive_avg_pool2d(x, (1, 1)).flatten(1))
 
 
+@builder_of(DenseNet121_Weights)
 def densenet121(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> DenseNet:
     """DenseNet-121: 8 million parameters."""
     return build(DenseNet, DenseNet121_Weights, weights, progress, **config)

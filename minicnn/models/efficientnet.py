@@ -26,7 +26,7 @@ from ..nn import (
 )
 from ..nn import functional as F
 from .blocks import ConvNormActivation, Layer, SqueezeExcitation, StochasticDepth, make_divisible, zero_bias
-from .published import WeightsLike, build, weights_enum
+from .published import WeightsLike, build, builder_of, weights_enum
 
 EfficientNet_B0_Weights = weights_enum("EfficientNet_B0_Weights", "efficientnet_b0")
 EfficientNet_B1_Weights = weights_enum("EfficientNet_B1_Weights", "efficientnet_b1")
@@ -173,41 +173,49 @@ def _efficientnet(size: str, enum: Any, weights: WeightsLike, progress: bool, co
     return build(EfficientNet, enum, weights, progress, **{**own, **config})
 
 
+@builder_of(EfficientNet_B0_Weights)
 def efficientnet_b0(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B0, for images of 224: 5.3 million parameters, 0.4 billion multiply-adds."""
     return _efficientnet("b0", EfficientNet_B0_Weights, weights, progress, config)
 
 
+@builder_of(EfficientNet_B1_Weights)
 def efficientnet_b1(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B1, for images of 240: 7.8 million parameters."""
     return _efficientnet("b1", EfficientNet_B1_Weights, weights, progress, config)
 
 
+@builder_of(EfficientNet_B2_Weights)
 def efficientnet_b2(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B2, for images of 288: 9.1 million parameters."""
     return _efficientnet("b2", EfficientNet_B2_Weights, weights, progress, config)
 
 
+@builder_of(EfficientNet_B3_Weights)
 def efficientnet_b3(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B3, for images of 300: 12.2 million parameters."""
     return _efficientnet("b3", EfficientNet_B3_Weights, weights, progress, config)
 
 
+@builder_of(EfficientNet_B4_Weights)
 def efficientnet_b4(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B4, for images of 380: 19.3 million parameters."""
     return _efficientnet("b4", EfficientNet_B4_Weights, weights, progress, config)
 
 
+@builder_of(EfficientNet_B5_Weights)
 def efficientnet_b5(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B5, for images of 456: 30.4 million parameters."""
     return _efficientnet("b5", EfficientNet_B5_Weights, weights, progress, config)
 
 
+@builder_of(EfficientNet_B6_Weights)
 def efficientnet_b6(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B6, for images of 528: 43 million parameters."""
     return _efficientnet("b6", EfficientNet_B6_Weights, weights, progress, config)
 
 
+@builder_of(EfficientNet_B7_Weights)
 def efficientnet_b7(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNet:
     """EfficientNet-B7, for images of 600: 66.3 million parameters."""
     return _efficientnet("b7", EfficientNet_B7_Weights, weights, progress, config)
@@ -299,6 +307,7 @@ class EfficientNetLite(Module):
 EfficientNet_Lite0_Weights = weights_enum("EfficientNet_Lite0_Weights", "efficientnet_lite0")
 
 
+@builder_of(EfficientNet_Lite0_Weights)
 def efficientnet_lite0(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> EfficientNetLite:
     """EfficientNet-Lite0: 4.7 million parameters, 0.4 billion multiply-adds at 224 x 224."""
     return build(EfficientNetLite, EfficientNet_Lite0_Weights, weights, progress, **config)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .. import ops
 from ..autograd import Tensor
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, Sequential, init
 from ..nn import functional as F
-from .published import WeightsLike, build, chosen, weights_enum
+from .blocks import Layer
+from .published import WeightsLike, build, builder_of, weights_enum
 
 GoogLeNet_Weights = weights_enum("GoogLeNet_Weights", "googlenet")
 
@@ -41,18 +43,27 @@ class Inception(Module):
     """
 
     def __init__(
-        self, in_channels: int, ch1x1: int, ch3x3red: int, ch3x3: int, ch5x5red: int, ch5x5: int, pool_proj: int
+        self,
+        in_channels: int,
+        ch1x1: int,
+        ch3x3red: int,
+        ch3x3: int,
+        ch5x5red: int,
+        ch5x5: int,
+        pool_proj: int,
+        conv_block: Layer | None = None,
     ):
         super().__init__()
-        self.branch1 = BasicConv2d(in_channels, ch1x1, kernel_size=1)
+        conv = BasicConv2d if conv_block is None else conv_block
+        self.branch1 = conv(in_channels, ch1x1, kernel_size=1)
         self.branch2 = Sequential(
-            BasicConv2d(in_channels, ch3x3red, kernel_size=1), BasicConv2d(ch3x3red, ch3x3, kernel_size=3, padding=1)
+            conv(in_channels, ch3x3red, kernel_size=1), conv(ch3x3red, ch3x3, kernel_size=3, padding=1)
         )
         self.branch3 = Sequential(
-            BasicConv2d(in_channels, ch5x5red, kernel_size=1), BasicConv2d(ch5x5red, ch5x5, kernel_size=3, padding=1)
+            conv(in_channels, ch5x5red, kernel_size=1), conv(ch5x5red, ch5x5, kernel_size=3, padding=1)
         )
         self.branch4 = Sequential(
-            MaxPool2d(3, stride=1, padding=1, ceil_mode=True), BasicConv2d(in_channels, pool_proj, kernel_size=1)
+            MaxPool2d(3, stride=1, padding=1, ceil_mode=True), conv(in_channels, pool_proj, kernel_size=1)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,9 +73,9 @@ class Inception(Module):
 class InceptionAux(Module):
     """An auxiliary classifier on the maps in the middle, for training."""
 
-    def __init__(self, in_channels: int, num_classes: int, dropout: float = 0.7):
+    def __init__(self, in_channels: int, num_classes: int, conv_block: Layer | None = None, dropout: float = 0.7):
         super().__init__()
-        self.conv = BasicConv2d(in_channels, 128, kernel_size=1)
+        self.conv = (BasicConv2d if conv_block is None else conv_block)(in_channels, 128, kernel_size=1)
         self.fc1 = Linear(2048, 1024)
         self.fc2 = Linear(1024, num_classes)
         self.dropout = Dropout(dropout)
@@ -84,6 +95,7 @@ class GoogLeNet(Module):
     aux_logits : with the two auxiliary classifiers; in training the model then returns :class:`GoogLeNetOutputs`.
     transform_input : undo ImageNet's normalisation in favour of mean 0.5 and std 0.5, which the published weights want.
     init_weights : draw weights from a normal distribution of std 0.01, cut off at 2.
+    blocks : the three kinds of parts: convolution, inception module, auxiliary classifier; by default those of this file.
     dropout, dropout_aux : the probabilities of dropping before the classifiers.
 
     Shapes: x (n, 3, h, w) float, at least 15 x 15 -> logits (n, num_classes); made for 224 x 224.
@@ -95,31 +107,37 @@ class GoogLeNet(Module):
         aux_logits: bool = True,
         transform_input: bool = False,
         init_weights: bool | None = None,
+        blocks: Sequence[Layer] | None = None,
         dropout: float = 0.2,
         dropout_aux: float = 0.7,
     ):
         super().__init__()
         if init_weights is None:
             init_weights = True
+        if blocks is not None and len(blocks) != 3:
+            raise ValueError(
+                f"blocks: expected convolution, inception module and auxiliary classifier, got {len(blocks)}"
+            )
+        conv, inception, auxiliary = (BasicConv2d, Inception, InceptionAux) if blocks is None else blocks
         self.aux_logits, self.transform_input = aux_logits, transform_input
-        self.conv1 = BasicConv2d(3, 64, kernel_size=7, stride=2, padding=3)
+        self.conv1 = conv(3, 64, kernel_size=7, stride=2, padding=3)
         self.maxpool1 = MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = BasicConv2d(64, 64, kernel_size=1)
-        self.conv3 = BasicConv2d(64, 192, kernel_size=3, padding=1)
+        self.conv2 = conv(64, 64, kernel_size=1)
+        self.conv3 = conv(64, 192, kernel_size=3, padding=1)
         self.maxpool2 = MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32)
-        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64)
+        self.inception3a = inception(192, 64, 96, 128, 16, 32, 32)
+        self.inception3b = inception(256, 128, 128, 192, 32, 96, 64)
         self.maxpool3 = MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64)
-        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64)
-        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64)
-        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64)
-        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128)
+        self.inception4a = inception(480, 192, 96, 208, 16, 48, 64)
+        self.inception4b = inception(512, 160, 112, 224, 24, 64, 64)
+        self.inception4c = inception(512, 128, 128, 256, 24, 64, 64)
+        self.inception4d = inception(512, 112, 144, 288, 32, 64, 64)
+        self.inception4e = inception(528, 256, 160, 320, 32, 128, 128)
         self.maxpool4 = MaxPool2d(2, stride=2, ceil_mode=True)
-        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)
-        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128)
-        self.aux1 = InceptionAux(512, num_classes, dropout_aux) if aux_logits else None
-        self.aux2 = InceptionAux(528, num_classes, dropout_aux) if aux_logits else None
+        self.inception5a = inception(832, 256, 160, 320, 32, 128, 128)
+        self.inception5b = inception(832, 384, 192, 384, 48, 128, 128)
+        self.aux1 = auxiliary(512, num_classes, dropout=dropout_aux) if aux_logits else None
+        self.aux2 = auxiliary(528, num_classes, dropout=dropout_aux) if aux_logits else None
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.dropout = Dropout(dropout)
         self.fc = Linear(1024, num_classes)
@@ -149,17 +167,18 @@ class GoogLeNet(Module):
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+@builder_of(GoogLeNet_Weights)
 def googlenet(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> GoogLeNet:
     """GoogLeNet: 6.6 million parameters, 13 million with the auxiliary classifiers.
 
     With weights, ``transform_input`` is on, and the auxiliary classifiers go after loading unless ``aux_logits=True`` asks
     for them.
     """
-    if chosen(weights, config) is None:
+    if weights is None:
         return build(GoogLeNet, GoogLeNet_Weights, weights, progress, **config)
     wanted = config.pop("aux_logits", False)
     if wanted:
-        warnings.warn("the auxiliary classifiers of the published weights are not trained: train them", stacklevel=2)
+        warnings.warn("the auxiliary classifiers of the published weights are not trained: train them", stacklevel=3)
     config = {"transform_input": True, **config, "aux_logits": True}
     model = build(GoogLeNet, GoogLeNet_Weights, weights, progress, **config)
     if not wanted:

@@ -26,7 +26,7 @@ from ..nn import (
     init,
 )
 from .blocks import ConvNormActivation, Layer, SqueezeExcitation, make_divisible, zero_bias
-from .published import WeightsLike, build, weights_enum
+from .published import WeightsLike, build, builder_of, weights_enum
 
 MobileNet_V2_Weights = weights_enum("MobileNet_V2_Weights", "mobilenet_v2")
 MobileNet_V3_Small_Weights = weights_enum("MobileNet_V3_Small_Weights", "mobilenet_v3_small")
@@ -220,6 +220,7 @@ class MobileNetV3(Module):
     inverted_residual_setting : the blocks, from :func:`rows`.
     last_channel : width of the hidden linear layer.
     num_classes : outputs.
+    block : from ``(row, norm_layer)`` to a block; :class:`InvertedResidualV3` by default.
     norm_layer : from the number of channels to a layer; batch norm with eps 1e-3 and momentum 0.01 by default.
     dropout : the probability of dropping before the last layer.
 
@@ -231,17 +232,19 @@ class MobileNetV3(Module):
         inverted_residual_setting: Sequence[BlockV3],
         last_channel: int,
         num_classes: int = 1000,
+        block: Callable[..., Module] | None = None,
         norm_layer: Layer | None = None,
         dropout: float = 0.2,
     ):
         super().__init__()
         if not inverted_residual_setting:
             raise ValueError("inverted_residual_setting: expected at least one block")
+        block = InvertedResidualV3 if block is None else block
         norm = partial(BatchNorm2d, eps=0.001, momentum=0.01) if norm_layer is None else norm_layer
         hardswish = partial(Hardswish, inplace=True)
         first, last = inverted_residual_setting[0].input_channels, inverted_residual_setting[-1].out_channels
         layers: list[Module] = [ConvNormActivation(3, first, 3, 2, 1, norm, hardswish)]
-        layers += [InvertedResidualV3(row, norm) for row in inverted_residual_setting]
+        layers += [block(row, norm) for row in inverted_residual_setting]
         layers.append(ConvNormActivation(last, 6 * last, 1, 1, 1, norm, hardswish))
         self.features = Sequential(*layers)
         self.avgpool = AdaptiveAvgPool2d(1)
@@ -258,11 +261,13 @@ class MobileNetV3(Module):
         return self.classifier(x.flatten(1))
 
 
+@builder_of(MobileNet_V2_Weights)
 def mobilenet_v2(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> MobileNetV2:
     """MobileNet V2: 3.5 million parameters, 0.3 billion multiply-adds at 224 x 224."""
     return build(MobileNetV2, MobileNet_V2_Weights, weights, progress, **config)
 
 
+@builder_of(MobileNet_V3_Small_Weights)
 def mobilenet_v3_small(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> MobileNetV3:
     """MobileNet V3 Small: 2.5 million parameters, 0.06 billion multiply-adds at 224 x 224.
 
@@ -272,6 +277,7 @@ def mobilenet_v3_small(*, weights: WeightsLike = None, progress: bool = True, **
     return build(MobileNetV3, MobileNet_V3_Small_Weights, weights, progress, **shape, **config)
 
 
+@builder_of(MobileNet_V3_Large_Weights)
 def mobilenet_v3_large(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> MobileNetV3:
     """MobileNet V3 Large: 5.5 million parameters, 0.2 billion multiply-adds at 224 x 224.
 

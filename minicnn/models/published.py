@@ -12,19 +12,22 @@ import enum
 import functools
 import json
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from ..autograd import Tensor
 from ..dtypes import get_default_dtype
 from ..nn import Module, init
+from ..nn.checkpoint_keys import unwrapped
 from ..weights import CheckpointError, load
 from ..weights.registry import from_package, published_file
 
 M = TypeVar("M", bound=Module)
+P = ParamSpec("P")
 
 
 class Published:
@@ -105,8 +108,21 @@ class WeightsEnum(enum.Enum):
             return VideoClassification(**settings)
         return ImageClassification(**settings)
 
-    def get_state_dict(self, progress: bool = True, check_hash: bool = True) -> dict[str, Tensor]:
+    def get_state_dict(
+        self,
+        model_dir: str | os.PathLike[str] | None = None,
+        map_location: Any = None,
+        progress: bool = True,
+        check_hash: bool = True,
+    ) -> dict[str, Tensor]:
         """The tensors by name, mapped from the cached file; downloaded first where it is not there.
+
+        Parameters
+        ----------
+        model_dir : where the file is kept; the user's cache by default.
+        map_location : as for :func:`minicnn.load`.
+        progress : show a bar while downloading.
+        check_hash : what is downloaded is compared with the published SHA-256 whatever this says.
 
         Raises
         ------
@@ -116,8 +132,8 @@ class WeightsEnum(enum.Enum):
         if "package" in entry:
             path = from_package(entry["package"], entry["file"], entry["sha256_prefix"])
         else:
-            path = published_file(self.url, entry["sha256_prefix"], progress=progress)
-        return load(path, mmap=True)
+            path = published_file(self.url, entry["sha256_prefix"], progress=progress, folder=model_dir)
+        return load(path, map_location, mmap=True)
 
     @classmethod
     def verify(cls, obj: Any) -> Any:
@@ -139,6 +155,9 @@ class WeightsEnum(enum.Enum):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return getattr, (type(self), self.name)  # a pickle holds the name, not the facts
 
 
 WeightsLike: TypeAlias = WeightsEnum | str | os.PathLike[str] | None
@@ -164,26 +183,66 @@ def weights_enum(name: str, model: str) -> type[WeightsEnum]:
     entries = _facts()["models"][model]
     members = {entry["name"]: Published(model, entry) for entry in entries}
     members["DEFAULT"] = next(members[entry["name"]] for entry in entries if entry["default"])
-    return cast(type[WeightsEnum], WeightsEnum(name, members, module=__name__))  # type: ignore[call-arg]
+    where = sys._getframe(1).f_globals["__name__"]  # for pickle, as in the standard library's namedtuple
+    return cast(type[WeightsEnum], WeightsEnum(name, members, module=where))  # type: ignore[call-arg]
 
 
-def chosen(weights: WeightsLike, config: dict[str, Any], names: type[WeightsEnum] | None = None) -> Any:
-    """What a builder was asked for: None, a member, or (as text) a file's path. ``pretrained=`` is the old way."""
-    if "pretrained" in config:
-        pretrained = config.pop("pretrained")
-        warnings.warn("pretrained=True: use weights='DEFAULT' instead", DeprecationWarning, stacklevel=4)
-        if pretrained and weights is None:
-            weights = "IMAGENET1K_V1" if names is None or "IMAGENET1K_V1" in names.__members__ else "DEFAULT"
-        config["_weights"] = weights
-    weights = config.get("_weights", weights)
+def builder_of(names: type[WeightsEnum]) -> Callable[[Callable[P, M]], Callable[P, M]]:
+    """Decorates a builder, to let it be called as before weights had names, too, with a deprecation warning.
+
+    ``resnet18(True)``, ``resnet18(pretrained=True)`` and ``resnet18(weights=True)`` mean the first weights published (which
+    may not be the best, ``"DEFAULT"``), False means none, and ``weights`` and ``progress`` may come by position.
+    """
+    first = next(iter(names.__members__))
+
+    def decorate(build_model: Callable[P, M]) -> Callable[P, M]:
+        @functools.wraps(build_model)
+        def builder(*args: Any, **config: Any) -> M:
+            if len(args) > 2:
+                raise TypeError(
+                    f"{build_model.__name__}() takes weights and progress by position, got {len(args)} arguments"
+                )
+            given = dict(zip(("weights", "progress"), args, strict=False))
+            if twice := sorted(given.keys() & config.keys()):
+                raise TypeError(f"{build_model.__name__}() got two values for {' and '.join(twice)}")
+            if given:
+                spelt = ", ".join(f"{name}={value!r}" for name, value in given.items())
+                _deprecated(f"weights and progress by position are deprecated: name them, {spelt}")
+            config = {**given, **config}
+            old = "weights" if isinstance(config.get("weights"), bool) else "pretrained"
+            if old in config:
+                wanted = config.pop(old)
+                if "weights" in config:
+                    raise TypeError(f"{build_model.__name__}(): pretrained is an old name of weights; give one of them")
+                meaning = f"weights={first!r}" if wanted else "weights=None"
+                best = (
+                    ", and weights='DEFAULT' is the best there is" if wanted and names["DEFAULT"].name != first else ""
+                )
+                _deprecated(f"{old}={wanted!r} is deprecated and means {meaning}{best}")
+                config["weights"] = first if wanted else None
+            return build_model(**config)  # type: ignore[call-arg]
+
+        return cast(Callable[P, M], builder)
+
+    return decorate
+
+
+def _deprecated(message: str) -> None:
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+
+
+def chosen(weights: WeightsLike, names: type[WeightsEnum]) -> Any:
+    """What a builder was asked for: None, a member, or (as text) a file's path."""
     if isinstance(weights, os.PathLike) or (isinstance(weights, str) and is_path(weights)):
         return os.fspath(weights)
-    return weights if names is None else names.verify(weights)
+    return names.verify(weights)
 
 
 def is_path(weights: str) -> bool:
     """Whether ``weights`` names a file rather than published weights."""
-    return Path(weights).suffix in (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar") or Path(weights).is_file()
+    path = Path(weights)
+    endings = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
+    return path.suffix in endings or len(path.parts) > 1 or path.is_file()
 
 
 def build(
@@ -204,8 +263,7 @@ def build(
     DownloadError, CheckpointError : the file is not to be had, or is broken.
     RuntimeError : its tensors are not this model's.
     """
-    member = chosen(weights, config, names)
-    config.pop("_weights", None)
+    member = chosen(weights, names)
     if member is None:
         return constructor(**config)
     if isinstance(member, str):
@@ -220,15 +278,16 @@ def build(
                 "the weights and give it a new head afterwards: minicnn.transfer.replace_head(model, n), or "
                 "model.fc = nn.Linear(model.fc.in_features, n)"
             )
-        state = member.get_state_dict(progress)
+        state = member.get_state_dict(progress=progress)
     with init.skipped():
         model = constructor(**config)
     try:
         # The tensors become the model's own, without a copy, where they have the type that it computes in.
         model.load_state_dict(state, assign=get_default_dtype().name == "float32")
     except RuntimeError as error:
-        classes = outputs(state)
-        if classes != outputs(model.state_dict()):
+        own = model.state_dict()
+        classes = outputs(unwrapped(state, own.keys())[0])
+        if classes != outputs(own):
             error.add_note(
                 f"{member} seems to be of a model with {classes} classes: build it with num_classes={classes}. For other "
                 "classes give it a new head afterwards: minicnn.transfer.replace_head(model, n)"
@@ -238,16 +297,11 @@ def build(
 
 
 def outputs(state: Mapping[str, Any]) -> int:
-    """How many classes a state dict's head has: the length of its last tensor that has one. Looks into checkpoints, too.
+    """How many classes a state dict's head has: the length of its last tensor that has one.
 
     >>> import minicnn as mc
-    >>> outputs({"epoch": 3, "state_dict": {"fc.weight": mc.zeros(5, 2), "fc.bias": mc.zeros(5)}})
+    >>> outputs({"fc.weight": mc.zeros(5, 2), "fc.bias": mc.zeros(5)})
     5
     """
-    while not any(isinstance(value, Tensor) for value in state.values()):
-        inner = next((value for value in state.values() if isinstance(value, dict)), None)
-        if inner is None:
-            return 0
-        state = inner
     last = [value for value in state.values() if isinstance(value, Tensor) and value.ndim > 0]
     return int(last[-1].shape[0]) if last else 0

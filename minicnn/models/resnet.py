@@ -35,7 +35,7 @@ from ..nn import (
     init,
 )
 from .blocks import Layer
-from .published import WeightsLike, build, weights_enum
+from .published import WeightsLike, build, builder_of, weights_enum
 
 ResNet18_Weights = weights_enum("ResNet18_Weights", "resnet18")
 ResNet34_Weights = weights_enum("ResNet34_Weights", "resnet34")
@@ -201,37 +201,44 @@ class ResNet(Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
+@builder_of(ResNet18_Weights)
 def resnet18(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> ResNet:
     """ResNet-18: 11.7 million parameters, 1.8 billion multiply-adds at 224 x 224."""
     return build(ResNet, ResNet18_Weights, weights, progress, block=BasicBlock, layers=[2, 2, 2, 2], **config)
 
 
+@builder_of(ResNet34_Weights)
 def resnet34(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> ResNet:
     """ResNet-34: 21.8 million parameters."""
     return build(ResNet, ResNet34_Weights, weights, progress, block=BasicBlock, layers=[3, 4, 6, 3], **config)
 
 
+@builder_of(ResNet50_Weights)
 def resnet50(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> ResNet:
     """ResNet-50: 25.6 million parameters, 4.1 billion multiply-adds at 224 x 224."""
     return build(ResNet, ResNet50_Weights, weights, progress, block=Bottleneck, layers=[3, 4, 6, 3], **config)
 
 
+@builder_of(ResNet101_Weights)
 def resnet101(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> ResNet:
     """ResNet-101: 44.5 million parameters."""
     return build(ResNet, ResNet101_Weights, weights, progress, block=Bottleneck, layers=[3, 4, 23, 3], **config)
 
 
+@builder_of(ResNet152_Weights)
 def resnet152(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> ResNet:
     """ResNet-152: 60.2 million parameters."""
     return build(ResNet, ResNet152_Weights, weights, progress, block=Bottleneck, layers=[3, 8, 36, 3], **config)
 
 
+@builder_of(ResNeXt50_32X4D_Weights)
 def resnext50_32x4d(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> ResNet:
     """ResNeXt-50: the 3x3 convolutions in 32 groups of 4 channels and more."""
     config = {"groups": 32, "width_per_group": 4, **config}
     return build(ResNet, ResNeXt50_32X4D_Weights, weights, progress, block=Bottleneck, layers=[3, 4, 6, 3], **config)
 
 
+@builder_of(Wide_ResNet50_2_Weights)
 def wide_resnet50_2(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> ResNet:
     """Wide ResNet-50-2: the 3x3 convolutions twice as wide."""
     config = {"width_per_group": 128, **config}

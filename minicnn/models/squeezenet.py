@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1: AlexNet's accuracy with fifty times fewer parameters (Iandola et al. 2016)."""
+"""SqueezeNet: AlexNet's accuracy with fifty times fewer parameters (Iandola et al. 2016)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .. import ops
 from ..autograd import Tensor
 from ..nn import AdaptiveAvgPool2d, Conv2d, Dropout, MaxPool2d, Module, ReLU, Sequential, init
 from .blocks import zero_bias
-from .published import WeightsLike, build, weights_enum
+from .published import WeightsLike, build, builder_of, weights_enum
 
 SqueezeNet1_1_Weights = weights_enum("SqueezeNet1_1_Weights", "squeezenet1_1")
 
@@ -37,30 +37,27 @@ class SqueezeNet(Module):
 
     Parameters
     ----------
+    version : ``"1_0"``, of the paper, or ``"1_1"``, which computes 2.4 times less: smaller filters first, pools earlier.
     num_classes : outputs.
     dropout : the probability of dropping before the classifier.
 
     Shapes: x (n, 3, h, w) float, at least 17 x 17 -> logits (n, num_classes); made for 224 x 224.
     """
 
-    def __init__(self, num_classes: int = 1000, dropout: float = 0.5):
+    def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5):
         super().__init__()
+        if version not in ("1_0", "1_1"):
+            raise ValueError(f"version: expected '1_0' or '1_1', got {version!r}")
         self.num_classes = num_classes
-        self.features = Sequential(
-            Conv2d(3, 64, 3, 2),
-            ReLU(inplace=True),
-            MaxPool2d(3, 2, ceil_mode=True),
-            Fire(64, 16, 64, 64),
-            Fire(128, 16, 64, 64),
-            MaxPool2d(3, 2, ceil_mode=True),
-            Fire(128, 32, 128, 128),
-            Fire(256, 32, 128, 128),
-            MaxPool2d(3, 2, ceil_mode=True),
-            Fire(256, 48, 192, 192),
-            Fire(384, 48, 192, 192),
-            Fire(384, 64, 256, 256),
-            Fire(512, 64, 256, 256),
-        )
+        first = Conv2d(3, 96, 7, 2) if version == "1_0" else Conv2d(3, 64, 3, 2)
+        layers: list[Module] = [first, ReLU(inplace=True), MaxPool2d(3, 2, ceil_mode=True)]
+        channels = first.out_channels
+        for i, squeezed in enumerate((16, 16, 32, 32, 48, 48, 64, 64)):
+            layers.append(Fire(channels, squeezed, 4 * squeezed, 4 * squeezed))
+            channels = 8 * squeezed
+            if i in ((2, 6) if version == "1_0" else (1, 3)):
+                layers.append(MaxPool2d(3, 2, ceil_mode=True))
+        self.features = Sequential(*layers)
         last = Conv2d(512, num_classes, 1)
         self.classifier = Sequential(Dropout(dropout), last, ReLU(inplace=True), AdaptiveAvgPool2d((1, 1)))
         for module in self.modules():
@@ -75,6 +72,7 @@ class SqueezeNet(Module):
         return self.classifier(self.features(x)).flatten(1)
 
 
+@builder_of(SqueezeNet1_1_Weights)
 def squeezenet1_1(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> SqueezeNet:
     """SqueezeNet 1.1: 1.2 million parameters."""
-    return build(SqueezeNet, SqueezeNet1_1_Weights, weights, progress, **config)
+    return build(SqueezeNet, SqueezeNet1_1_Weights, weights, progress, version="1_1", **config)

@@ -7,7 +7,7 @@ from typing import Any
 from ..autograd import Tensor
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential, init
 from .blocks import zero_bias
-from .published import WeightsLike, build, weights_enum
+from .published import WeightsLike, build, builder_of, weights_enum
 
 # The numbers of channels of the convolutions, "M" for a 2x2 max-pool; the letters are those of the paper's table.
 CONFIGURATIONS: dict[str, list[int | str]] = {
@@ -91,41 +91,49 @@ def _vgg(letter: str, batch_norm: bool, enum: Any, weights: WeightsLike, progres
     return build(constructor, enum, weights, progress, **config)
 
 
+@builder_of(VGG11_Weights)
 def vgg11(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-11, column A of the paper's table: 132.9 million parameters."""
     return _vgg("A", False, VGG11_Weights, weights, progress, config)
 
 
+@builder_of(VGG11_BN_Weights)
 def vgg11_bn(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-11 with batch norm."""
     return _vgg("A", True, VGG11_BN_Weights, weights, progress, config)
 
 
+@builder_of(VGG13_Weights)
 def vgg13(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-13, column B."""
     return _vgg("B", False, VGG13_Weights, weights, progress, config)
 
 
+@builder_of(VGG13_BN_Weights)
 def vgg13_bn(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-13 with batch norm."""
     return _vgg("B", True, VGG13_BN_Weights, weights, progress, config)
 
 
+@builder_of(VGG16_Weights)
 def vgg16(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-16, column D: 138.4 million parameters, 15.5 billion multiply-adds at 224 x 224."""
     return _vgg("D", False, VGG16_Weights, weights, progress, config)
 
 
+@builder_of(VGG16_BN_Weights)
 def vgg16_bn(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-16 with batch norm."""
     return _vgg("D", True, VGG16_BN_Weights, weights, progress, config)
 
 
+@builder_of(VGG19_Weights)
 def vgg19(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-19, column E."""
     return _vgg("E", False, VGG19_Weights, weights, progress, config)
 
 
+@builder_of(VGG19_BN_Weights)
 def vgg19_bn(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VGG:
     """VGG-19 with batch norm."""
     return _vgg("E", True, VGG19_BN_Weights, weights, progress, config)

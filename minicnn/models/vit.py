@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from .. import ops
 from ..autograd import Tensor
-from ..nn import GELU, Conv2d, Dropout, LayerNorm, Linear, Module, MultiheadAttention, Parameter, Sequential, Tanh, init
-from .blocks import Layer, zero_bias
-from .published import WeightsLike, build, chosen, weights_enum
+from ..nn import (
+    GELU,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    LayerNorm,
+    Linear,
+    Module,
+    MultiheadAttention,
+    Parameter,
+    ReLU,
+    Sequential,
+    Tanh,
+    init,
+)
+from .blocks import ConvNormActivation, Layer, zero_bias
+from .published import WeightsLike, build, builder_of, chosen, weights_enum
 
 ViT_B_16_Weights = weights_enum("ViT_B_16_Weights", "vit_b_16")
 ViT_B_32_Weights = weights_enum("ViT_B_32_Weights", "vit_b_32")
 ViT_L_16_Weights = weights_enum("ViT_L_16_Weights", "vit_l_16")
+
+
+class ConvStemConfig(NamedTuple):
+    """One convolution of a stem (Xiao et al. 2021): several small ones in place of the one that cuts patches."""
+
+    out_channels: int
+    kernel_size: int
+    stride: int
+    norm_layer: Layer = BatchNorm2d
+    activation_layer: Layer = ReLU
 
 
 class MLPBlock(Sequential):
@@ -101,6 +126,7 @@ class VisionTransformer(Module):
     num_classes : outputs.
     representation_size : width of a hidden layer in the head; none by default.
     norm_layer : from the width to a layer; layer norm with eps 1e-6 by default.
+    conv_stem_configs : convolutions before the last one, a 1x1; their strides together have to make ``patch_size``.
 
     Shapes: x (n, 3, h, w) float -> logits (n, num_classes).
     """
@@ -118,6 +144,7 @@ class VisionTransformer(Module):
         num_classes: int = 1000,
         representation_size: int | None = None,
         norm_layer: Layer | None = None,
+        conv_stem_configs: Sequence[ConvStemConfig] | None = None,
     ):
         super().__init__()
         if image_size % patch_size:
@@ -125,7 +152,7 @@ class VisionTransformer(Module):
         norm = partial(LayerNorm, eps=1e-6) if norm_layer is None else norm_layer
         self.image_size, self.patch_size, self.hidden_dim = image_size, patch_size, hidden_dim
         self.class_token = Parameter(ops.zeros(1, 1, hidden_dim))
-        self.conv_proj = Conv2d(3, hidden_dim, patch_size, patch_size)
+        self.conv_proj = _stem(hidden_dim, patch_size, conv_stem_configs)
         self.seq_length = (image_size // patch_size) ** 2 + 1
         self.encoder = Encoder(
             self.seq_length, num_layers, num_heads, hidden_dim, mlp_dim, dropout, attention_dropout, norm
@@ -136,9 +163,13 @@ class VisionTransformer(Module):
             head["act"] = Tanh()
         head["head"] = Linear(representation_size or hidden_dim, num_classes)
         self.heads = Sequential(head)
-        fan_in = 3 * patch_size**2
-        init.trunc_normal_(self.conv_proj.weight, std=math.sqrt(1 / fan_in))
-        zero_bias(self.conv_proj)
+        if isinstance(self.conv_proj, Conv2d):
+            init.trunc_normal_(self.conv_proj.weight, std=math.sqrt(1 / (3 * patch_size**2)))
+            zero_bias(self.conv_proj)
+        else:
+            last = self.conv_proj[-1]
+            init.normal_(last.weight, std=math.sqrt(2 / last.out_channels))
+            zero_bias(last)
         if representation_size is not None:
             init.trunc_normal_(self.heads[0].weight, std=math.sqrt(1 / hidden_dim))
             zero_bias(self.heads[0])
@@ -157,26 +188,42 @@ class VisionTransformer(Module):
         return self.heads(self.encoder(x)[:, 0])
 
 
+def _stem(hidden_dim: int, patch_size: int, configs: Sequence[ConvStemConfig] | None) -> Conv2d | Sequential:
+    """What makes tokens of an image: (n, 3, h, w) -> (n, hidden_dim, h / patch_size, w / patch_size)."""
+    if configs is None:
+        return Conv2d(3, hidden_dim, patch_size, patch_size)
+    layers: OrderedDict[str, Module] = OrderedDict()
+    channels = 3
+    for i, (out, kernel, stride, norm, activation) in enumerate(configs):
+        layers[f"conv_bn_relu_{i}"] = ConvNormActivation(channels, out, kernel, stride, 1, norm, activation)
+        channels = out
+    layers["conv_last"] = Conv2d(channels, hidden_dim, 1)
+    return Sequential(layers)
+
+
 def _vit(enum: Any, weights: WeightsLike, progress: bool, config: dict[str, Any], **shape: int) -> VisionTransformer:
-    member = chosen(weights, config, enum)
+    member = chosen(weights, enum)
     size = 224 if member is None or isinstance(member, str) else member.meta["min_size"][0]
     if config.setdefault("image_size", size) != size and member is not None:
         raise ValueError(f"image_size: these weights are for images of {size}, got {config['image_size']}")
     return build(VisionTransformer, enum, weights, progress, **shape, **config)
 
 
+@builder_of(ViT_B_16_Weights)
 def vit_b_16(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VisionTransformer:
     """ViT-B/16: 86.6 million parameters, 17.6 billion multiply-adds at 224 x 224."""
     shape = {"patch_size": 16, "num_layers": 12, "num_heads": 12, "hidden_dim": 768, "mlp_dim": 3072}
     return _vit(ViT_B_16_Weights, weights, progress, config, **shape)
 
 
+@builder_of(ViT_B_32_Weights)
 def vit_b_32(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VisionTransformer:
     """ViT-B/32: 88.2 million parameters, 4.4 billion multiply-adds at 224 x 224."""
     shape = {"patch_size": 32, "num_layers": 12, "num_heads": 12, "hidden_dim": 768, "mlp_dim": 3072}
     return _vit(ViT_B_32_Weights, weights, progress, config, **shape)
 
 
+@builder_of(ViT_L_16_Weights)
 def vit_l_16(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VisionTransformer:
     """ViT-L/16: 304 million parameters, 62 billion multiply-adds at 224 x 224."""
     shape = {"patch_size": 16, "num_layers": 24, "num_heads": 16, "hidden_dim": 1024, "mlp_dim": 4096}

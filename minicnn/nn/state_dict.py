@@ -7,13 +7,14 @@ buffers, module by module in the order of registration, exactly the keys PyTorch
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minicnn.autograd import RemovableHandle, Tensor, no_grad
-from minicnn.nn.checkpoint_keys import unwrapped
+from minicnn.nn.checkpoint_keys import unusual_prefix, unwrapped
 from minicnn.nn.lazy import UninitializedTensorMixin, is_lazy
 from minicnn.nn.parameter import Parameter
 from minicnn.nn.tree import ModuleTree
@@ -153,8 +154,8 @@ class StateDictMixin(ModuleTree):
     ) -> IncompatibleKeys:
         """Copy values from a state dict into the parameters and buffers of the same names.
 
-        A training checkpoint may be given as it is: weights under ``"state_dict"`` or ``"model"`` are found, the prefixes
-        ``module.`` and ``_orig_mod.`` are taken off, and a warning says so.
+        A training checkpoint may be given as it is: weights under ``"state_dict"``, ``"model"`` or another name are found,
+        the prefixes ``module.`` and ``_orig_mod.`` are taken off, and a warning says so.
 
         Everything is compared before anything is changed, so a load that fails leaves the module as it was (unless it has
         post-hooks: they see it loaded).
@@ -182,7 +183,10 @@ class StateDictMixin(ModuleTree):
         <All keys matched successfully>
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+            remedy = (
+                "mc.load(path) reads a file" if isinstance(state_dict, (str, os.PathLike)) else "give a state_dict()"
+            )
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}: {remedy}.")
         own = {name for name, _ in self.named_parameters(remove_duplicate=False)}
         own |= {name for name, _ in self.named_buffers(remove_duplicate=False)}
         state_dict, taken_off = unwrapped(state_dict, own)
@@ -216,6 +220,12 @@ class StateDictMixin(ModuleTree):
         if errors:
             details = "\n\t".join(errors)
             error = RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{details}")
+            prefix = unusual_prefix(state_dict, own)
+            if prefix is not None:
+                error.add_note(
+                    f"All its keys begin with {prefix!r}. Without it they are this model's: "
+                    f"{{key.removeprefix({prefix!r}): value for key, value in state_dict.items()}}"
+                )
             mismatched = [e.removeprefix(MISMATCH).partition(":")[0] for e in errors if e.startswith(MISMATCH)]
             if mismatched:
                 parts = ", ".join(dict.fromkeys(repr(key.rpartition(".")[0]) for key in mismatched))

@@ -7,6 +7,7 @@ pickled_values.py  those of them that make plain values: containers, NumPy's arr
 torch_zip.py       PyTorch's files since 1.6
 torch_legacy.py    those before
 torch_save.py      writing them
+reduced_values.py  those of plain values that are written as calls
 safetensors.py     the format that minicnn itself prefers, and PyTorch reads
 bytes_of.py        pieces of a file, read or mapped
 atomic.py          files that are whole or absent

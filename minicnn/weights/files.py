@@ -35,7 +35,7 @@ def load(
     f : the file's name, or a binary file that can seek.
     map_location : where the tensors go: ``"cpu"``, the only device, whatever they were saved on. ``{"cuda:0": "cpu"}`` and
         ``lambda storage, location: storage`` of older programs mean the same, and the function is not called.
-    weights_only : must be True; there is no other way of reading here.
+    weights_only : False allows the file to run code, which none does here either way: the result is the same.
     mmap : show the file's bytes rather than read them, so that they take memory only when they are used. The file must
         not be cut short meanwhile; what is written to the tensors stays in this process.
     check_crc : compare the check sums of a zip archive.
@@ -58,9 +58,9 @@ def load(
     CheckpointError : a file that is cut short, damaged or hostile, that holds whole models (code), or is of another kind;
         the message says where, why, and what to do.
     """
-    if not weights_only or pickle_module is not None:
+    if pickle_module is not None:
         raise NotImplementedError(
-            "weights_only=False and pickle_module would run code from the file, which minicnn never does; save the model's "
+            "pickle_module would run code from the file, which minicnn never does; leave it out, or save the model's "
             "state_dict() and load that"
         )
     if map_location is not None:
@@ -120,12 +120,15 @@ def save(obj: Any, f: FileLike, pickle_protocol: int = 2, _use_new_zipfile_seria
     ----------
     obj : tensors, numbers, text, and lists, tuples, sets and dictionaries of them: a ``state_dict()``, or a training
         checkpoint such as ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}``. Tensors that
-        share memory share it in the file.
+        share memory share it in the file. NumPy's arrays of numbers, dates, paths and a script's arguments come back from
+        :func:`load`; ``torch.load`` takes those only with ``weights_only=False``, as if ``torch.save`` had written them.
+        NumPy's numbers are saved as Python's, subclasses of dictionaries and tuples as plain ones.
     f : the file's name, or a binary file that can seek.
 
     Raises
     ------
     TypeError : something else is in it (the message says where), such as a whole module: save its ``state_dict()``.
+    ValueError : something contains itself, or far more is there beside the tensors than ``load`` reads.
     OSError : the disk is full or the folder cannot be written.
     """
     if pickle_protocol != 2 or not _use_new_zipfile_serialization:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import Size
+from ..device import device
 
 _SCALARS = (str, bytes, int, float, bool, type(None))
 _NUMBERS = re.compile(r"[<|=]?(f[248]|c8|c16|[iu][1248]|b1|[US][1-9][0-9]{0,5})")
@@ -154,6 +155,11 @@ def _bytearray(*args: Any) -> bytearray:
 # ---- NumPy
 
 
+def is_plain_dtype(dtype: np.dtype) -> bool:
+    """Whether an array of it is numbers or text and nothing else: what is read, and so what is written."""
+    return dtype.kind in "fciubSU" and bool(_NUMBERS.fullmatch(dtype.str.lstrip("<>|=")))
+
+
 def _numpy_dtype(code: Any, *_: Any) -> np.dtype:
     if type(code) is not str or not _NUMBERS.fullmatch(code):
         raise Refused("a NumPy dtype that is no plain number's or text's, but perhaps that of Python's objects")
@@ -250,10 +256,15 @@ def _size(items: Any) -> Size:
     return Size(items)
 
 
-def _device(*args: Any) -> str:
+def _device(*args: Any) -> device | str:
+    """A device, or the name of one of a kind that there is not here."""
     if not all(type(a) in (str, int) for a in args):
         raise Refused("a torch.device of something that is no name")
-    return ":".join(map(str, args))
+    name = ":".join(map(str, args))
+    try:
+        return device(name)
+    except ValueError:
+        return name
 
 
 def _both(*names: str) -> list[str]:

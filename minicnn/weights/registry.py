@@ -24,15 +24,17 @@ def weights_folder() -> Path:
     return cache_folder("weights")
 
 
-def published_file(url: str, sha256_prefix: str, progress: bool = True) -> Path:
-    """The file of ``url``: from the cache, else downloaded into it.
+def published_file(
+    url: str, sha256_prefix: str, progress: bool = True, folder: str | os.PathLike[str] | None = None
+) -> Path:
+    """The file of ``url``: from ``folder``, by default the cache, else downloaded into it.
 
     Raises
     ------
     DownloadError : nobody delivered it; the message has each address's reason and what to do without a network.
     """
     name = url.rsplit("/", 1)[-1]
-    target = weights_folder() / name
+    target = (weights_folder() if folder is None else Path(folder)) / name
     if target.is_file():
         return target
     mirror = os.environ.get("MINICNN_WEIGHTS_MIRROR")

@@ -46,6 +46,7 @@ STORAGES: dict[str, str] = {
     "ByteStorage": "u1",
     "BoolStorage": "b1",
 }
+OTHER_DTYPES = ("float16", "bfloat16", "complex64", "complex128", "uint16", "uint32", "uint64")
 ITEMSIZE = {code: 2 if code == "bf16" else np.dtype(code).itemsize for code in STORAGES.values()}
 
 
@@ -121,6 +122,7 @@ HARMLESS: dict[str, Any] = {
     **{name: Factory(kind) for name, kind in values.FACTORIES.items()},
     **{f"torch.{name}": _StorageType(code) for name, code in STORAGES.items()},
     **{f"torch.{dtype.name}": dtype for dtype in dtypes.ALL},
+    **{f"torch.{name}": f"torch.{name}" for name in OTHER_DTYPES},  # in a script's settings, say; as text
 }
 
 
@@ -128,16 +130,20 @@ class _Arguments(tuple[Any, ...]):
     """A tuple with a name of the table in it, such as a type: for a call, and for nothing else."""
 
 
+# What a call takes and no container holds.
+_NO_VALUES = (_Global, Factory, _Arguments, _StorageType, Storage)
+
+
 def _value(value: Any) -> Any:
-    """What may stand in a container: anything but names of the table."""
-    if type(value) in (_Global, Factory, _Arguments):
-        what = value.name if type(value) is _Global else "a type"
+    """What may stand in a container: anything but names of the table, and storages that no tensor shows."""
+    if type(value) in _NO_VALUES:
+        what = value.name if type(value) is _Global else "a storage" if type(value) is Storage else "a type"
         raise Refused(f"{what} as a value, which is to be called or handed over only")
     return value
 
 
 def _tuple(items: list[Any]) -> tuple[Any, ...]:
-    if any(type(item) in (_Global, Factory) for item in items):
+    if any(type(item) in _NO_VALUES for item in items):
         return _Arguments(items)
     return tuple(_value(item) for item in items)
 
@@ -211,7 +217,7 @@ class Interpreter:
                 raise self.error(f"asks for {error}", position) from None
             except (IndexError, KeyError, ValueError, TypeError, OverflowError, UnicodeError) as error:
                 raise self.error(f"makes no sense ({type(error).__name__}: {error})", position) from None
-        if len(self.stack) != 1 or self.stack[0] is _MARK or type(self.stack[0]) in (_Global, Factory, _Arguments):
+        if len(self.stack) != 1 or self.stack[0] is _MARK or type(self.stack[0]) in _NO_VALUES:
             raise self.error(f"leaves {len(self.stack)} values, expected one", len(self.program))
         return self.stack[0]
 
@@ -308,7 +314,7 @@ class Interpreter:
     # ---- tensors
 
     def persistent(self, identity: Any) -> None:
-        if type(identity) is not tuple or len(identity) not in (5, 6) or identity[0] != "storage":
+        if type(identity) not in (tuple, _Arguments) or len(identity) not in (5, 6) or identity[0] != "storage":
             raise Refused("something outside the pickle that is no storage")
         _, kind, key, _, numel, *view = identity
         if type(kind) is not _StorageType or type(key) is not str or type(numel) is not int or numel < 0:

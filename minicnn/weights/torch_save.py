@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..autograd import Size, Tensor
-from ..dtypes import DType
-from .pickled_values import Namespace
+from ..autograd import Tensor
+from .reduced_values import Call, Name, reduced
 from .torch_pickle import STORAGES
+from .torch_zip import MAX_PICKLE
 
 ALIGNMENT = 64
 _TYPES = {
@@ -48,20 +48,12 @@ class _Pickle:
         elif kind is str:
             data = x.encode("utf-8", "surrogatepass")
             put(b"X" + struct.pack("<I", len(data)) + data)
-        elif kind is bytes:
-            self._name("_codecs", "encode")
-            self.value((x.decode("latin1"), "latin1"), place)
-            put(b"R")
         elif isinstance(x, Tensor):
             self._tensor(x, place)
-        elif isinstance(x, np.generic) and not isinstance(x, np.void):
+        elif isinstance(x, np.generic) and type(x.item()) is not kind:
             self.value(x.item(), place)
-        elif kind is DType:
-            self._name("torch", x.name)
-        elif kind is Size:
-            self._name("torch", "Size")
-            self.value((tuple(x),), place)
-            put(b"R")
+        elif kind is Name:
+            self._name(*x)
         else:
             self._container(x, kind, place)
 
@@ -78,6 +70,8 @@ class _Pickle:
             if metadata is not None:
                 self.value({"_metadata": OrderedDict(metadata)}, f"{place}._metadata")
                 put(b"b")
+        elif (found := reduced(x)) is not None:
+            self._call(found, place)
         elif isinstance(x, dict):
             put(b"}")
             self._items(x, place)
@@ -91,25 +85,28 @@ class _Pickle:
             for i, item in enumerate(x):
                 self.value(item, f"{place}[{i}]")
             put(b"t")
-        elif kind is set:
-            self._name("__builtin__", "set")
-            self.value((sorted(x, key=repr),), place)
-            put(b"R")
-        elif kind is Namespace or (kind.__module__, kind.__qualname__) == ("argparse", "Namespace"):
-            self._name("argparse", "Namespace")
-            put(b")R")
-            self.value(dict(vars(x)), place)
-            put(b"b")
         else:
+            what = f" of {x.dtype}" if isinstance(x, np.ndarray) else ""
             raise TypeError(
-                f"{place}: a {kind.__module__}.{kind.__qualname__} cannot be saved: a file holds tensors, numbers, text, "
-                "and lists, tuples, sets and dictionaries of them. Of a module save its state_dict()"
+                f"{place}: a {kind.__module__}.{kind.__qualname__}{what} cannot be saved: a file holds tensors, numbers, "
+                "text, NumPy's arrays of numbers, dates, paths, and lists, tuples, sets and dictionaries of them. Of a "
+                "module save its state_dict()"
             )
         self._open.discard(id(x))
+
+    def _call(self, found: Call | Name, place: str) -> None:
+        self._name(*(found if isinstance(found, Name) else found.function))
+        if isinstance(found, Call):
+            self.value(found.arguments, place)
+            self.out.extend(b"R")
+            if found.state is not None:
+                self.value(found.state, place)
+                self.out.extend(b"b")
 
     def _items(self, x: dict[Any, Any], place: str) -> None:
         self.out.extend(b"(")
         for key, item in x.items():
+            key = key.item() if isinstance(key, np.generic) else key  # numpy.unique's, of classes that are counted
             if type(key) not in (str, int, float, bool, bytes, type(None)):
                 raise TypeError(f"{place}: a key of type {type(key).__name__}; keys are text or numbers")
             if type(key) is int and key.bit_length() > 64:
@@ -208,6 +205,11 @@ def write_zip(obj: Any, file: BinaryIO) -> None:
     pickle = _Pickle()
     pickle.value(obj, "obj")
     pickle.out.extend(b".")
+    if len(pickle.out) > MAX_PICKLE:
+        raise ValueError(
+            f"obj: holds {len(pickle.out)} bytes beside its tensors, more than the {MAX_PICKLE} that load reads; make "
+            "tensors of large arrays: from_numpy"
+        )
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _entry(archive, file, "archive/data.pkl", bytes(pickle.out))
         _entry(archive, file, "archive/byteorder", b"little")

@@ -1,5 +1,7 @@
 """The ready-made models against the same models written in PyTorch, from the same weights."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,39 @@ def test_a_dense_net_that_computes_again_has_the_same_gradients():
         np.testing.assert_allclose(
             found[1][name], gradient, rtol=1e-9, atol=1e-12, err_msg=name
         )  # sums in another order
+
+
+def test_parts_of_ones_own():
+    """The arguments of the classes that replace a kind of part: torchvision's names and places."""
+    nn = mc.nn
+    with mc.no_grad():
+        one, two = (models.SqueezeNet(version, 3).eval() for version in ("1_0", "1_1"))
+        assert one(mc.zeros(1, 3, 64, 64)).shape == two(mc.zeros(1, 3, 64, 64)).shape == (1, 3)
+        with pytest.raises(ValueError, match="version: expected '1_0' or '1_1', got '2'"):
+            models.SqueezeNet("2")
+        stem = [models.vit.ConvStemConfig(4, 3, 2), models.vit.ConvStemConfig(8, 3, 2)]
+        vit = models.VisionTransformer(16, 4, 1, 2, 8, 16, num_classes=3, conv_stem_configs=stem)
+        assert [name for name, _ in vit.conv_proj.named_children()] == ["conv_bn_relu_0", "conv_bn_relu_1", "conv_last"]
+        assert vit(mc.zeros(2, 3, 16, 16)).shape == (2, 3)
+        net = models.ConvNeXt([(4, 1), (8, 1)], block=lambda dim, scale, drop: nn.Identity(), norm_layer=nn.BatchNorm2d)
+        assert [type(m).__name__ for m in net.modules()].count(
+            "BatchNorm2d"
+        ) == 3  # stem, between, before the classifier
+        assert isinstance(net.features[1][0], nn.Identity)
+        net = models.MobileNetV3(
+            [models.mobilenet.BlockV3(8, 3, 8, 8, False, False, 1)], 16, 3, lambda row, norm: norm(8)
+        )
+        assert isinstance(net.features[1], nn.BatchNorm2d)
+        file = sys.modules["minicnn.models.googlenet"]
+        parts = [file.BasicConv2d, file.Inception, file.InceptionAux]
+        with pytest.raises(ValueError, match="blocks: expected convolution, inception module"):
+            models.GoogLeNet(3, blocks=parts[:2])
+        assert list(models.GoogLeNet(3, blocks=parts).state_dict()) == list(models.GoogLeNet(3).state_dict())
+
+
+def test_squeeze_net_1_0_has_the_papers_size():
+    with mc.nn.init.skipped():
+        assert sum(p.numel() for p in models.SqueezeNet().parameters()) == 1_248_424  # as torchvision's squeezenet1_0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+import pickle
 import threading
 import time
 import warnings
@@ -116,20 +118,65 @@ def test_arguments():
     assert models.list_models(include=["vgg1?", "alexnet"], exclude="vgg11") == ["alexnet", "vgg13", "vgg16", "vgg19"]
 
 
-def test_pretrained_is_deprecated(monkeypatch, weights_file):
-    asked = []
+@pytest.fixture
+def asked(monkeypatch, weights_file):
+    """The published weights that were asked for, and whether with progress; nothing is downloaded."""
+    found = []
 
-    def get_state_dict(self, progress=True, check_hash=True):
-        asked.append(self)
+    def get_state_dict(self, progress=True):
+        found.append((self, progress))
         return mc.load(weights_file)
 
     monkeypatch.setattr(models.WeightsEnum, "get_state_dict", get_state_dict)
-    with pytest.warns(DeprecationWarning, match="weights='DEFAULT'"):
-        models.squeezenet1_1(pretrained=True)
-    assert asked == [models.SqueezeNet1_1_Weights.IMAGENET1K_V1]
-    with pytest.warns(DeprecationWarning, match="weights='DEFAULT'"):
-        models.squeezenet1_1(pretrained=False)
-    assert len(asked) == 1
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "progress"),
+    [((True,), {}, True), ((True, False), {}, False), ((), {"pretrained": True}, True), ((), {"weights": True}, True)],
+)
+def test_pretrained_is_deprecated(asked, arguments, options, progress):
+    with pytest.warns(DeprecationWarning, match="deprecated") as noted:
+        models.squeezenet1_1(*arguments, **options)
+    assert "is deprecated and means weights='IMAGENET1K_V1'" in str(noted[-1].message)
+    assert {warning.filename for warning in noted} == {__file__}
+    assert asked == [(models.SqueezeNet1_1_Weights.IMAGENET1K_V1, progress)]
+
+
+@pytest.mark.parametrize(("arguments", "options"), [((False,), {}), ((None,), {}), ((), {"pretrained": False})])
+def test_not_pretrained_is_deprecated(asked, arguments, options):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        models.squeezenet1_1(*arguments, **options)
+    assert not asked
+
+
+def test_the_first_weights_may_not_be_the_best(monkeypatch):
+    monkeypatch.setenv("MINICNN_OFFLINE", "1")
+    monkeypatch.setenv("MINICNN_HOME", "nowhere")
+    with (
+        pytest.warns(DeprecationWarning, match="means weights='IMAGENET1K_V1', and weights='DEFAULT' is the best"),
+        pytest.raises(errors.DownloadError, match="resnet50-0676ba61"),
+    ):
+        models.resnet50(pretrained=True)
+
+
+def test_old_and_new_names_together_are_refused():
+    with pytest.raises(TypeError, match="pretrained is an old name of weights"):
+        models.resnet18(pretrained=True, weights="DEFAULT")
+    with pytest.raises(TypeError, match="two values for weights"):
+        models.resnet18(None, weights=None)
+    with pytest.raises(TypeError, match="takes weights and progress by position, got 3"):
+        models.resnet18(None, True, 10)
+
+
+def test_names_are_of_any_size_and_weights_can_be_pickled():
+    assert models.get_model_builder("VGG11_BN") is models.vgg11_bn
+    assert inspect.signature(models.vgg11_bn).parameters["weights"].kind is inspect.Parameter.KEYWORD_ONLY
+    weights = models.ResNet50_Weights.DEFAULT
+    assert pickle.loads(pickle.dumps(weights)) is weights
+    assert type(weights).__module__ == "minicnn.models.resnet"
+    with pytest.raises(FileNotFoundError):
+        models.resnet18(weights="no/such/folder")
 
 
 def test_googlenet_with_weights(tmp_path, monkeypatch):
@@ -261,6 +308,13 @@ def test_bad_mirror_falls_to_the_publisher(server, monkeypatch):
     monkeypatch.setenv("MINICNN_WEIGHTS_MIRROR", f"{server}/corrupt")
     registry.published_file(f"{server}/right/w.pth", PREFIX)
     assert Server.requests == ["/corrupt/w.pth", "/right/w.pth"]
+
+
+def test_a_folder_of_ones_own(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINICNN_WEIGHTS_MIRROR", f"{server}/right")
+    with pytest.raises(errors.DownloadError, match="SHA-256 begins with"):
+        models.SqueezeNet1_1_Weights.DEFAULT.get_state_dict(tmp_path, "cpu", progress=False)
+    assert registry.published_file(f"{server}/right/w.pth", PREFIX, folder=tmp_path / "mine").parent.name == "mine"
 
 
 def test_offline(server, monkeypatch):

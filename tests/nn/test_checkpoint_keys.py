@@ -40,6 +40,37 @@ def test_from_data_parallel(tmp_path):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@pytest.mark.parametrize("place", ["model", "model_state", "state_dict_ema", "my network"])
+def test_beside_other_tensors_and_under_other_names(place):
+    """As in PyTorch's tutorial on checkpoints, which saves the loss beside the weights."""
+    source, target = network(), network()
+    state = {f"module.{key}": value for key, value in source.state_dict().items()}
+    optimizer = mc.optim.Adam(source.parameters()).state_dict()
+    with pytest.warns(UserWarning, match=rf"took '{place}' out of the checkpoint and 'module\.' off"):
+        target.load_state_dict({"epoch": 3, "loss": mc.tensor(0.5), "optimizer": optimizer, place: state})
+    assert same(source, target)
+
+
+def test_of_two_networks_none_is_taken():
+    state = network().state_dict()
+    with pytest.raises(RuntimeError, match=r'Unexpected key.* "student", "teacher"'):
+        network().load_state_dict({"student": state, "teacher": state})
+    loop = {"other": {}}
+    loop["other"]["again"] = loop
+    with pytest.raises(RuntimeError, match="Missing key"):
+        network().load_state_dict(loop)
+
+
+def test_a_prefix_of_ones_own_is_named():
+    source = network()
+    with pytest.raises(RuntimeError, match="Missing key") as caught:
+        source.load_state_dict({f"backbone.{key}": value for key, value in source.state_dict().items()})
+    assert "{key.removeprefix('backbone.'): value" in caught.value.__notes__[-1]
+    for wrong, remedy in (("x.pth", r"mc\.load\(path\) reads a file"), (source, r"give a state_dict\(\)")):
+        with pytest.raises(TypeError, match=remedy):
+            source.load_state_dict(wrong)
+
+
 def test_what_fits_is_left_alone():
     """A model whose own part is called ``module`` or ``model``."""
     source, target = nn.ModuleDict({"module": network()}), nn.ModuleDict({"module": network()})

@@ -8,8 +8,11 @@ import datetime
 import io
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
+import types
+import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -115,6 +118,7 @@ def test_a_training_checkpoint(tmp_path):
         "args": argparse.Namespace(lr=0.1, layers=[1, 2]),
         "tags": {"a", "b"},
         "dtype": torch.float32,
+        "amp": torch.bfloat16,
         "size": torch.Size([2, 3]),
         "device": torch.device("cpu"),
         "big": 2**70,
@@ -129,8 +133,9 @@ def test_a_training_checkpoint(tmp_path):
     assert {k: loaded[k] for k in plain} == {k: saved[k] for k in plain}
     assert vars(loaded["args"]) == {"lr": 0.1, "layers": [1, 2]}
     assert loaded["dtype"] is mc.float32
+    assert loaded["amp"] == "torch.bfloat16", "a type that there is not here"
     assert loaded["size"] == mc.Size([2, 3])
-    assert loaded["device"] == "cpu"
+    assert loaded["device"] == mc.device("cpu")
     assert loaded["optimizer"]["param_groups"] == saved["optimizer"]["param_groups"]
     step, theirs = loaded["optimizer"]["state"][0], saved["optimizer"]["state"][0]
     assert {k: bits(v) for k, v in step.items()} == {k: bits(v) for k, v in theirs.items()}
@@ -285,6 +290,46 @@ def test_plain_values_survive(value):
     assert mc.load(theirs) == value
 
 
+def test_what_is_saved_comes_back_as_it_was(tmp_path):
+    """Here, and in PyTorch where it may run what the file names."""
+    values = {**VALUES, "defaultdict": {"loss": [0.5]}, "defaultdict of none": {1: 2}, "numpy numbers": [0.5, -3, True]}
+    values |= {
+        "simple": types.SimpleNamespace(lr=0.1),
+        "pure": pathlib.PureWindowsPath("c:/data/x"),
+        "type": np.dtype("f4"),
+    }
+    big_endian = np.arange(3, dtype=">i4")
+    mc.save({"values": values, "arrays": {**ARRAYS, "big": big_endian}}, tmp_path / "w.pt")
+    ours, theirs = mc.load(tmp_path / "w.pt"), torch.load(tmp_path / "w.pt", weights_only=False)
+    for name, expected in values.items():
+        assert theirs["values"][name] == expected, name
+        assert type(theirs["values"][name]) is type(expected), name
+        if name != "simple":
+            assert ours["values"][name] == expected, name
+            assert type(ours["values"][name]) is type(expected), name
+    assert vars(ours["values"]["simple"]) == {"lr": 0.1}
+    assert ours["values"]["datetime"].fold == theirs["values"]["datetime"].fold == 1
+    for name, expected in ARRAYS.items():
+        for found in (ours["arrays"][name], theirs["arrays"][name]):
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(ours["arrays"]["big"], big_endian)
+    mc.save({"path": Path("runs") / "1", "device": mc.device("cuda", 1)}, tmp_path / "w.pt")
+    assert mc.load(tmp_path / "w.pt") == {"path": pathlib.PurePosixPath("runs/1"), "device": mc.device("cuda:1")}
+    assert torch.load(tmp_path / "w.pt", weights_only=False) == {
+        "path": Path("runs/1"),
+        "device": torch.device("cuda:1"),
+    }
+
+
+def test_what_pytorch_takes_without_asking(tmp_path):
+    kinds, counts = np.unique([3, 3, 5], return_counts=True)
+    values = [{1, 2}, 1 + 2j, bytearray(b"ab"), collections.Counter("aab"), b"", dict(zip(kinds, counts, strict=True))]
+    values += [collections.defaultdict(list, a=[np.float32(0.5), np.complex64(1j)])]
+    mc.save(values, tmp_path / "w.pt")
+    assert torch.load(tmp_path / "w.pt", weights_only=True) == mc.load(tmp_path / "w.pt") == values
+
+
 def test_equal_objects_give_equal_files(tmp_path):
     for name in ("a", "b"):
         mc.save({"w": mc.arange(5), "s": {"x", "y", "z"}}, tmp_path / name)
@@ -320,6 +365,12 @@ def test_one_memory_as_two_types():
         ({"a": [1, object()]}, r"obj\['a'\]\[1\]: a builtins.object cannot be saved"),
         ({(1, 2): 3}, "a key of type tuple"),
         (nn.Linear(1, 1), r"Of a module save its state_dict\(\)"),
+        (np.array([None]), r"a numpy.ndarray of object cannot be saved"),
+        ([np.array(["2024-01-01"], "M8[D]")], r"obj\[0\]: a numpy.ndarray of datetime64\[D\] cannot be saved"),
+        (np.zeros(2, [("a", "i4")]), r"a numpy.ndarray of \[\('a', '<i4'\)\] cannot be saved"),
+        (np.ma.array([1, 2], mask=[0, 1]), r"MaskedArray of int64 cannot be saved"),
+        (np.longdouble(1), r"longdouble cannot be saved"),
+        (Path, r"a builtins.type cannot be saved"),
     ],
 )
 def test_what_cannot_be_saved(tmp_path, value, message):
@@ -328,6 +379,16 @@ def test_what_cannot_be_saved(tmp_path, value, message):
         mc.save(value, tmp_path / "x.pt")
     assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
     assert (tmp_path / "x.pt").read_text() == "old"
+
+
+def test_a_storage_that_no_tensor_shows_is_no_value(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that PyTorch would rather have another kind
+        storage = torch.ones(2).storage()
+    for value in (storage, [storage], {"kind": torch.FloatStorage}):
+        torch.save(value, tmp_path / "x.pt")
+        with pytest.raises(CheckpointError, match=r"as a value|leaves 1 values"):
+            mc.load(tmp_path / "x.pt")
 
 
 def test_what_contains_itself():
@@ -340,7 +401,8 @@ def test_what_contains_itself():
 def test_arguments_that_would_run_code_are_refused(tmp_path):
     mc.save(1, tmp_path / "x.pt")
     with pytest.raises(NotImplementedError, match="would run code"):
-        mc.load(tmp_path / "x.pt", weights_only=False)
+        mc.load(tmp_path / "x.pt", pickle_module=pickle)
+    assert mc.load(tmp_path / "x.pt", weights_only=False) == 1, "a permission that is not used"
     for wrong in ("cuda", {"cuda:0": "cuda:1"}):
         with pytest.raises(mc.DeviceUnavailable):
             mc.load(tmp_path / "x.pt", map_location=wrong)

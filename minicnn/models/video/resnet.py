@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from ...autograd import Tensor
 from ...nn import AdaptiveAvgPool3d, BatchNorm3d, Conv3d, Linear, Module, ReLU, Sequential, init
 from ..blocks import zero_bias
-from ..published import WeightsLike, build, weights_enum
+from ..published import WeightsLike, build, builder_of, weights_enum
 
 R3D_18_Weights = weights_enum("R3D_18_Weights", "r3d_18")
 MC3_18_Weights = weights_enum("MC3_18_Weights", "mc3_18")
@@ -172,17 +172,20 @@ def _video_resnet(
     return build(VideoResNet, enum, weights, progress, **shape, **config)
 
 
+@builder_of(R3D_18_Weights)
 def r3d_18(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VideoResNet:
     """R3D-18: 33.4 million parameters."""
     return _video_resnet([Conv3DSimple] * 4, BasicStem, R3D_18_Weights, weights, progress, config)
 
 
+@builder_of(MC3_18_Weights)
 def mc3_18(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VideoResNet:
     """MC3-18: 11.7 million parameters."""
     makers: list[Builder] = [Conv3DSimple, Conv3DNoTemporal, Conv3DNoTemporal, Conv3DNoTemporal]
     return _video_resnet(makers, BasicStem, MC3_18_Weights, weights, progress, config)
 
 
+@builder_of(R2Plus1D_18_Weights)
 def r2plus1d_18(*, weights: WeightsLike = None, progress: bool = True, **config: Any) -> VideoResNet:
     """R(2+1)D-18: 31.5 million parameters."""
     return _video_resnet([Conv2Plus1D] * 4, R2Plus1dStem, R2Plus1D_18_Weights, weights, progress, config)
