@@ -59,8 +59,19 @@ def test_preprocessing():
     pixels = np.asarray(small.crop((left, top, left + 224, top + 224)), np.float64) / 255
     expected = (pixels - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(x.numpy(), expected.transpose(2, 0, 1), atol=1e-6)
+    # Tensors, as on torchvision's page of models: one, and a batch. Pillow rounds twice, which makes one grey level.
+    pixels = mc.tensor(np.asarray(image).transpose(2, 0, 1).copy())
+    preprocess = models.ResNet50_Weights.IMAGENET1K_V2.transforms()
+    for given in (pixels, mc.stack([pixels, pixels]), pixels.float() / 255):
+        found = preprocess(given)
+        np.testing.assert_allclose(found.numpy(), np.broadcast_to(x.numpy(), found.shape), atol=1.01 / 255 / 0.224)
     clip = models.video.R3D_18_Weights.DEFAULT.transforms()([image] * 3)
     assert clip.shape == (3, 3, 112, 112)
+    frames = models.video.R3D_18_Weights.DEFAULT.transforms()(mc.stack([pixels] * 2))
+    assert frames.shape == (3, 2, 112, 112)
+    np.testing.assert_allclose(frames.numpy(), clip.numpy()[:, :2], atol=1.01 / 255 / 0.216)
+    with pytest.raises(ValueError, match=r"expected \(\.\.\., frames, 3, h, w\)"):
+        models.video.R3D_18_Weights.DEFAULT.transforms()(pixels)
 
 
 @pytest.fixture

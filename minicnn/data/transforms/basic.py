@@ -14,6 +14,7 @@ from minicnn.autograd import Tensor
 from minicnn.random import Generator
 
 from .batched import Batched, chain
+from .random_transform import called
 
 
 class Compose:
@@ -24,13 +25,13 @@ class Compose:
     tensor([[[-1., 1.]]])
     """
 
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]]):
+    def __init__(self, transforms: Sequence[Callable[..., Any]]):
         self.transforms = transforms
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Any:
         for transform in self.transforms:
-            image = transform(image)
-        return image
+            inputs = called(transform, inputs)
+        return inputs if len(inputs) > 1 else inputs[0]
 
     @property
     def batch(self) -> Batched | None:

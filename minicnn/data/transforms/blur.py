@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn.random import Generator
 
+from ..randomness import sample_generator
 from .pil import by_bands
 from .random_transform import RandomTransform, between, pair
 
@@ -43,6 +44,11 @@ class GaussianBlur(RandomTransform):
         if len(limits) != 2 or not 0 < limits[0] <= limits[1]:
             raise ValueError(f"sigma: expected a number above 0, or (low, high), got {sigma!r}")
         self.sigma = (float(limits[0]), float(limits[1]))
+
+    @staticmethod
+    def get_params(sigma_min: float, sigma_max: float) -> float:
+        """A random width, for `functional.gaussian_blur`."""
+        return float(GaussianBlur(1, (sigma_min, sigma_max))._draw(sample_generator(), 0, 0)[0])
 
     def _draw(self, generator: Generator, h: int, w: int) -> np.ndarray:
         return np.array([between(self.sigma, generator.uniform((1,), np.float64)[0])])

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..randomness import sample_generator
-from .random_transform import check_probability
+from .random_transform import called, check_probability
 
-Transforms = Sequence[Callable[[Any], Any]]
+Transforms = Sequence[Callable[..., Any]]
 
 
 class _Several:
-    """Holds a list of transforms, and shows them."""
+    """Holds a list of transforms, and shows them. They get one image, or several inputs together, as `MixUp` does."""
 
     def __init__(self, transforms: Transforms):
         if not isinstance(transforms, Sequence):
@@ -45,11 +45,11 @@ class RandomApply(_Several):
         super().__init__(transforms)
         self.p = check_probability(p)
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Any:
         if sample_generator().uniform((1,), np.float64)[0] < self.p:
             for transform in self.transforms:
-                image = transform(image)
-        return image
+                inputs = called(transform, inputs)
+        return inputs if len(inputs) > 1 else inputs[0]
 
     def _options(self) -> list[str]:
         return [f"p={self.p}"]
@@ -76,11 +76,11 @@ class RandomChoice(_Several):
                 raise ValueError(f"p: expected numbers of at least 0 and not all 0, got {p!r}")
         self.p = p
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Any:
         ends = np.cumsum(np.ones(len(self.transforms)) if self.p is None else self.p)
         u = sample_generator().uniform((1,), np.float64)[0]
         which = int(np.searchsorted(ends[:-1], u * ends[-1], side="right"))  # the last gets what rounding leaves over
-        return self.transforms[which](image)
+        return self.transforms[which](*inputs)
 
     def _options(self) -> list[str]:
         return [] if self.p is None else [f"p={list(self.p)}"]
@@ -93,7 +93,7 @@ class RandomOrder(_Several):
     3
     """
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Any:
         for which in sample_generator().permutation(len(self.transforms)):
-            image = self.transforms[which](image)
-        return image
+            inputs = called(self.transforms[which], inputs)
+        return inputs if len(inputs) > 1 else inputs[0]

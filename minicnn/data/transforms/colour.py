@@ -14,6 +14,7 @@ import numpy as np
 from minicnn.autograd import Tensor
 from minicnn.random import Generator
 
+from ..randomness import sample_generator
 from .colour_arithmetic import ADJUSTMENTS, grey_of, grey_pil
 from .pil import require_image
 from .random_transform import RandomTransform, between, check_probability
@@ -51,6 +52,18 @@ class ColorJitter(RandomTransform):
         self.contrast = _limits("contrast", contrast)
         self.saturation = _limits("saturation", saturation)
         self.hue = _limits("hue", hue, centre=0, bounds=(-0.5, 0.5))
+
+    @staticmethod
+    def get_params(
+        brightness: Sequence[float] | None,
+        contrast: Sequence[float] | None,
+        saturation: Sequence[float] | None,
+        hue: Sequence[float] | None,
+    ) -> tuple[Tensor, float | None, float | None, float | None, float | None]:
+        """A random order of the four, and their factors, from (low, high) each; None for what stays as it is."""
+        drawn = ColorJitter(brightness or 0, contrast or 0, saturation or 0, hue or 0)._draw(sample_generator(), 0, 0)
+        b, c, s, h = (None if math.isnan(factor) else factor for factor in drawn[4:].tolist())
+        return Tensor(drawn[:4].astype(np.int64)), b, c, s, h
 
     @property
     def _all_limits(self) -> list[tuple[float, float] | None]:

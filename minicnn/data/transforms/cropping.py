@@ -16,6 +16,7 @@ import numpy as np
 from minicnn.autograd import Tensor
 from minicnn.random import Generator
 
+from ..randomness import sample_generator
 from .padding import check_padding_mode, pad_arrays, pad_pil, padding_sides
 from .pil import require_image
 from .random_transform import RandomTransform, between, pair
@@ -144,6 +145,13 @@ class RandomCrop(RandomTransform):
         self._fill = fill_values(fill)
         self._sides = padding_sides(padding)
 
+    @staticmethod
+    def get_params(img: Any, output_size: Sequence[int]) -> tuple[int, int, int, int]:
+        """A random window (top, left, height, width): with `functional.crop` it cuts an image and its mask alike."""
+        crop = RandomCrop(output_size)
+        top, left = crop._draw(sample_generator(), *height_and_width(img, "RandomCrop")).tolist()
+        return int(top), int(left), *crop.size
+
     def _padding_for(self, h: int, w: int) -> tuple[int, int, int, int]:
         """left, top, right, bottom for an image of h x w."""
         left, top, right, bottom = self._sides
@@ -219,6 +227,13 @@ class RandomResizedCrop(RandomTransform):
         self.scale, self.ratio = scale, ratio
         self.interpolation = InterpolationMode(interpolation)
         self.antialias = check_antialias(antialias)
+
+    @staticmethod
+    def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
+        """A random window (top, left, height, width), for `functional.resized_crop`."""
+        crop = RandomResizedCrop(1, scale, ratio)
+        top, left, height, width = crop._draw(sample_generator(), *height_and_width(img, "RandomResizedCrop")).tolist()
+        return int(top), int(left), int(height), int(width)
 
     def _draw(self, generator: Generator, h: int, w: int) -> np.ndarray:
         """top, left, height, width of the window"""

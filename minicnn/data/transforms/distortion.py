@@ -13,6 +13,7 @@ import numpy as np
 
 from minicnn.random import Generator
 
+from ..randomness import sample_generator
 from .blur import blurred
 from .pil import pil_fill
 from .random_transform import RandomTransform, check_probability
@@ -56,13 +57,13 @@ class RandomPerspective(RandomTransform):
         u = generator.uniform((9,), np.float64)
         if not u[0] < self.p:
             return np.zeros(9)
-        reach_x, reach_y = (int(self.distortion_scale * (size // 2)) for size in (w, h))
-        # whole pixels: left and top from 0 on, right and bottom up to the last one
-        left, right = np.floor(u[1:3] * (reach_x + 1)), w - 1 - np.floor(u[3:5] * (reach_x + 1))
-        top, bottom = np.floor(u[5:7] * (reach_y + 1)), h - 1 - np.floor(u[7:9] * (reach_y + 1))
-        ends = [(left[0], top[0]), (right[0], top[1]), (right[1], bottom[0]), (left[1], bottom[1])]
-        starts = [(0, 0), (w - 1, 0), (w - 1, h - 1), (0, h - 1)]
-        return np.concatenate([[1.0], perspective_coefficients(starts, ends)])
+        return np.concatenate([[1.0], perspective_coefficients(*_corners(u[1:], w, h, self.distortion_scale))])
+
+    @staticmethod
+    def get_params(width: int, height: int, distortion_scale: float) -> tuple[list[list[int]], list[list[int]]]:
+        """The four corners, and where they go at random, as (x, y): for `functional.perspective`."""
+        starts, ends = _corners(sample_generator().uniform((8,), np.float64), width, height, distortion_scale)
+        return [list(map(int, corner)) for corner in starts], [list(map(int, corner)) for corner in ends]
 
     def _apply(self, images: np.ndarray, parameters: np.ndarray) -> np.ndarray:
         if self.interpolation is InterpolationMode.BICUBIC:
@@ -109,6 +110,16 @@ def perspective_coefficients(starts: Sequence[Sequence[float]], ends: Sequence[S
         right += [x_in, y_in]
     # Least squares, since corners that meet leave more than one solution.
     return np.linalg.lstsq(np.array(rows, np.float64), np.array(right, np.float64), rcond=None)[0]
+
+
+def _corners(u: np.ndarray, w: int, h: int, distortion_scale: float) -> tuple[Any, Any]:
+    """The corners of an image and where eight random numbers move them, (x, y) each, clockwise from the upper left."""
+    reach_x, reach_y = (int(distortion_scale * (size // 2)) for size in (w, h))
+    # whole pixels: left and top from 0 on, right and bottom up to the last one
+    left, right = np.floor(u[0:2] * (reach_x + 1)), w - 1 - np.floor(u[2:4] * (reach_x + 1))
+    top, bottom = np.floor(u[4:6] * (reach_y + 1)), h - 1 - np.floor(u[6:8] * (reach_y + 1))
+    ends = [(left[0], top[0]), (right[0], top[1]), (right[1], bottom[0]), (left[1], bottom[1])]
+    return [(0, 0), (w - 1, 0), (w - 1, h - 1), (0, h - 1)], ends
 
 
 class ElasticTransform(RandomTransform):

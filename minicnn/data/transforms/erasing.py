@@ -82,6 +82,24 @@ class RandomErasing(RandomTransform):
         image._bump_version()
         return image
 
+    @staticmethod
+    def get_params(
+        img: Tensor, scale: Sequence[float], ratio: Sequence[float], value: Sequence[float] | None = None
+    ) -> tuple[int, int, int, int, Tensor]:
+        """A random rectangle (top, left, height, width) and its paint, for `functional.erase`; normal noise for None.
+
+        Where none fits, the whole image, painted as it is.
+        """
+        paint: Any = "random" if value is None else value
+        h, w = img.shape[-2:]
+        drawn = RandomErasing(1, scale, ratio, paint)._draw(sample_generator(), h, w).astype(np.int64).tolist()
+        top, left, height, width = drawn[:4]
+        if height == 0:
+            return 0, 0, h, w, img
+        if value is None:
+            return top, left, height, width, Tensor(_noise(drawn[4:], (img.shape[-3], height, width)))
+        return top, left, height, width, Tensor(np.array(value, np.float32).reshape(-1, 1, 1))
+
     batch = RandomTransform.batch  # beside this __call__ too
 
     def _draw(self, generator: Generator, h: int, w: int) -> np.ndarray:
@@ -109,8 +127,7 @@ class RandomErasing(RandomTransform):
         top, left, height, width, low, high = parameters.astype(np.int64).tolist()
         channels = image.shape[-3]
         if isinstance(self.value, str):
-            noise = Generator().manual_seed(low | high << 32)
-            paint = noise.normal((channels, height, width), np.float32)
+            paint = _noise((low, high), (channels, height, width))
         else:
             paint = np.reshape(self.value, (-1, 1, 1))
             if len(paint) not in (1, channels):
@@ -122,3 +139,8 @@ class RandomErasing(RandomTransform):
             f"RandomErasing(p={self.p}, scale={self.scale}, ratio={self.ratio}, value={self.value}, "
             f"inplace={self.inplace})"
         )
+
+
+def _noise(seed: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+    """Normal numbers of a generator of their own, whose seed is drawn in two halves of 32 bits."""
+    return Generator().manual_seed(seed[0] | seed[1] << 32).normal(shape, np.float32)

@@ -1,4 +1,4 @@
-"""The preprocessing that published weights are used with. Pictures of any mode become RGB first.
+"""The preprocessing that published weights are used with. PIL images of any mode become RGB first.
 
 `weights.transforms()` returns one of these with the weights' own numbers.
 """
@@ -13,6 +13,7 @@ import numpy as np
 from minicnn.autograd import Tensor
 
 from .basic import Normalize, ToTensor
+from .conversion import ConvertImageDtype
 from .cropping import CenterCrop
 from .pil import require_image
 from .random_transform import pair
@@ -28,11 +29,15 @@ class ImageClassification:
     crop_size, resize_size : one number (a square; the shorter side), or height and width.
     mean, std : for each channel.
     interpolation : of the resizing.
+    antialias : of the resizing of tensors; Pillow always does so.
 
+    PIL images, and tensors (..., 3, h, w) of uint8 or of floats in 0..1: one image, or a batch.
+
+    >>> import minicnn as mc
     >>> from PIL import Image
     >>> preprocess = ImageClassification(crop_size=224)
-    >>> preprocess(Image.new("RGB", (640, 480))).shape
-    minicnn.Size([3, 224, 224])
+    >>> preprocess(Image.new("RGB", (640, 480))).shape, preprocess(mc.zeros(2, 3, 480, 640, dtype=mc.uint8)).shape
+    (minicnn.Size([3, 224, 224]), minicnn.Size([2, 3, 224, 224]))
     """
 
     def __init__(
@@ -43,11 +48,14 @@ class ImageClassification:
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
         interpolation: InterpolationMode | str = InterpolationMode.BILINEAR,
+        antialias: bool | None = True,
     ):
         self.crop_size = pair(crop_size, "crop_size")
         self.resize_size = resize_size
         self.mean, self.std, self.interpolation = tuple(mean), tuple(std), InterpolationMode(interpolation)
-        self._resize, self._crop = Resize(resize_size, self.interpolation), CenterCrop(self.crop_size)
+        self.antialias = antialias
+        self._resize = Resize(resize_size, self.interpolation, antialias=antialias)
+        self._crop, self._to_float = CenterCrop(self.crop_size), ConvertImageDtype()
         self._to_tensor, self._normalize = ToTensor(), Normalize(self.mean, self.std)
 
     @property
@@ -63,7 +71,9 @@ class ImageClassification:
         }
 
     def __call__(self, image: Any) -> Tensor:
-        require_image(image, type(self).__name__)
+        if isinstance(image, Tensor):
+            return self._normalize(self._to_float(self._crop(self._resize(image))))
+        require_image(image, type(self).__name__, "or a tensor")
         if image.mode != "RGB":
             image = image.convert("RGB")
         return self._normalize(self._to_tensor(self._crop(self._resize(image))))
@@ -76,9 +86,15 @@ class ImageClassification:
 
 
 class VideoClassification(ImageClassification):
-    """The same for a clip, a sequence of PIL images: -> (3, frames, height, width)."""
+    """The same for a clip: a sequence of PIL images, or a tensor (..., frames, 3, h, w) -> (..., 3, frames, h, w)."""
 
     def __call__(self, clip: Any) -> Tensor:
+        if isinstance(clip, Tensor):
+            if clip.ndim < 4:
+                raise ValueError(
+                    f"{type(self).__name__}: expected (..., frames, 3, h, w), got shape {tuple(clip.shape)}"
+                )
+            return super().__call__(clip).transpose(-4, -3)
         frames = [super(VideoClassification, self).__call__(frame)._array for frame in clip]
         if not frames:
             raise ValueError("VideoClassification: expected at least one frame")

@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn.random import Generator
 
+from ..randomness import sample_generator
 from .pil import pil_fill
 from .random_transform import RandomTransform, between
 from .warp import InterpolationMode, fill_values, inverse_affine_matrix, rotated_size, warp, warp_pil
@@ -62,6 +63,19 @@ class RandomAffine(RandomTransform):
         self.fill = fill
         self.center = center
         self._fill = fill_values(fill)
+
+    @staticmethod
+    def get_params(
+        degrees: Sequence[float],
+        translate: Sequence[float] | None,
+        scale_ranges: Sequence[float] | None,
+        shears: Sequence[float] | None,
+        img_size: Sequence[int],
+    ) -> tuple[float, tuple[int, int], float, tuple[float, float]]:
+        """A random angle, shift (x, y), scale and shear (x, y), for `functional.affine`; ``img_size`` is (width, height)."""
+        w, h = img_size
+        drawn = RandomAffine(degrees, translate, scale_ranges, shears)._draw(sample_generator(), h, w).tolist()
+        return drawn[0], (int(drawn[1]), int(drawn[2])), drawn[3], (drawn[4], drawn[5])
 
     def _draw(self, generator: Generator, h: int, w: int) -> np.ndarray:
         """angle, shift x, shift y, scale, shear x, shear y, height, width"""
@@ -124,6 +138,11 @@ class RandomRotation(RandomAffine):
         self.expand = expand
         if expand:
             self.batch = None  # type: ignore[assignment, method-assign]  # each image has a size of its own
+
+    @staticmethod
+    def get_params(degrees: Sequence[float]) -> float:  # type: ignore[override]  # as in torchvision
+        """A random angle, for `functional.rotate`."""
+        return between(_symmetric("degrees", degrees), sample_generator().uniform((1,), np.float64)[0])
 
     def _draw(self, generator: Generator, h: int, w: int) -> np.ndarray:
         parameters = super()._draw(generator, h, w)

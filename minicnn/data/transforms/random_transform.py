@@ -70,6 +70,12 @@ def on_tensor(image: Tensor, who: str, change: Callable[[np.ndarray], np.ndarray
     return Tensor(result.reshape(*shape[:-2], *result.shape[-2:]))
 
 
+def called(transform: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a transform makes of one input, or of several together, as `MixUp` takes images and labels."""
+    result = transform(*inputs)
+    return result if len(inputs) > 1 else (result,)
+
+
 def check_probability(p: float) -> float:
     """``p``, or ValueError where it is none."""
     if not 0 <= p <= 1:
