@@ -168,6 +168,7 @@ def test_leaves_made_under_no_grad():
 
 
 @pytest.mark.parametrize("m", [mc, torch])
+@pytest.mark.filterwarnings(r"ignore:the \(type, exc, tb\) signature of throw")  # torch's, since Python 3.12
 def test_decorated_generators(m):
     """The generator's body runs in the mode; whoever uses it does not. Sending, throwing and closing go through."""
     log = []
