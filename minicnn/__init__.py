@@ -18,7 +18,7 @@ import typing as _typing
 from minicnn_kernels import conv_algorithm, set_exact_convolutions, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
-from . import absent, autograd, cuda, nn, ops, random
+from . import absent, accelerator, autograd, backends, cuda, nn, ops, random
 from .autograd import (
     Size,
     Tensor,
@@ -68,13 +68,13 @@ dtype = DType
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
 if _typing.TYPE_CHECKING:
-    from . import compiler, data, models, optim, profiler, utils
+    from . import compiler, data, datasets, models, optim, profiler, transforms, utils
     from .compiler import compile
     from .weights import load, save
 
 __version__ = "0.1.0"
 
-_LATER = ("compiler", "data", "models", "optim", "profiler", "utils")
+_LATER = ("compiler", "data", "datasets", "models", "optim", "profiler", "transforms", "utils")
 
 
 def __getattr__(name: str) -> _typing.Any:

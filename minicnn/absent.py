@@ -95,6 +95,10 @@ REASONS: list[tuple[str, str]] = [
     ("Container Module1", "use Module"),
     ("NLLLoss2d", "use NLLLoss, which takes images too"),
     ("*grouped_mm scaled_mm *_mm_* conv_tbc", "use matmul"),
+    ("hub", "models.get_model(name, weights='DEFAULT') has torchvision's networks, and load reads files"),
+    ("amp", "float32 and float64 are the floating-point types here: leave autocast and GradScaler out"),
+    ("multiprocessing", "training runs in one process; DataLoader(num_workers=...) has workers"),
+    ("io", "data.decode_image and data.read_image read pictures"),
     ("vmap func functorch jit export fx onnx", "there is only eager execution and minicnn.compile"),
     ("sym_* is_inference* storage* set_ as_subclass new", "use the plain form"),
 ]

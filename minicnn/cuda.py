@@ -16,3 +16,15 @@ def is_available() -> bool:
 def device_count() -> int:
     """How many GPUs can be used: 0 in this version."""
     return 0
+
+
+def manual_seed(seed: int) -> None:
+    """Seed a GPU's generator: there is none, and programs that seed everything go on."""
+
+
+def manual_seed_all(seed: int) -> None:
+    """Seed the generators of all GPUs: there are none."""
+
+
+def empty_cache() -> None:
+    """Give unused memory of the GPU back: there is none."""

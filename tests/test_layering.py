@@ -25,11 +25,12 @@ LAYERS = [
     {"minicnn"},
     {"minicnn.models", "minicnn.profiler"},
     {"minicnn.compiler"},
-    {"minicnn.nn", "minicnn.optim", "minicnn.utils"},
+    {"minicnn.nn", "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms"},
     {"minicnn.data", "minicnn.weights"},
     {"minicnn.ops"},
     {"minicnn.autograd"},
-    {"minicnn.device", "minicnn.dtypes", "minicnn.layout", "minicnn.random", "minicnn.cuda", "minicnn.absent"},
+    {"minicnn.device", "minicnn.dtypes", "minicnn.layout", "minicnn.random", "minicnn.absent"}
+    | {"minicnn.cuda", "minicnn.accelerator", "minicnn.backends"},
     {"minicnn_kernels"},
 ]
 RANK = {room: len(LAYERS) - i for i, layer in enumerate(LAYERS) for room in layer}
@@ -38,6 +39,7 @@ RANK = {room: len(LAYERS) - i for i, layer in enumerate(LAYERS) for room in laye
 NEIGHBOURS = {
     ("minicnn.__main__", "minicnn.cli"),  # python -m minicnn
     ("minicnn.weights", "minicnn.data"),  # weights come over the network the way data sets do
+    ("minicnn.accelerator", "minicnn.device"),  # whose type an accelerator has
     ("minicnn.random", "minicnn.device"),  # Generator(device=...) refuses devices that are not there
 }
 # Modules that may import against the rules. Each with its reason.

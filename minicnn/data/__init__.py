@@ -5,7 +5,7 @@ Where to read what:
 - `dataset.py`, `sampler.py`, `collate.py`: torch.utils.data's building blocks
 - `loader.py`, `fetch.py`, `workers.py`: DataLoader, one batch, its threads; `randomness.py`: whose random numbers
 - `mnist.py`, `nist.py`, `cifar.py`, `image_folder.py`: data sets; `idx.py`, `plain_pickle.py`, `archives.py`, `images.py`,
-  `downloads.py`: their files
+  `downloads.py`: their files; `grids.py`: many images as one, to look at
 - `catalogue.py`, `arrays.py`: `open_dataset`, which the command line uses; `divided_folder.py`: what is set aside
 - `transforms/`: what happens to an image on its way to a batch: crops, flips, colours, rotations, normalising
 
@@ -20,9 +20,10 @@ from .collate import default_collate, default_convert
 from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
 from .downloads import datasets_folder
 from .errors import DatasetError, DatasetNotFoundError, DownloadError, IDXFormatError, ImageReadError
+from .grids import make_grid, save_image
 from .idx import read_idx
 from .image_folder import ImageFiles, ImageFolder
-from .images import open_image, pil_loader, read_grey, to_grey
+from .images import decode_image, open_image, pil_loader, read_grey, read_image, to_grey
 from .loader import DataLoader
 from .mnist import KMNIST, MNIST, FashionMNIST, MNIST10k
 from .nist import EMNIST, QMNIST
@@ -71,16 +72,20 @@ __all__ = [
     "WorkerInfo",
     "dataset_name",
     "datasets_folder",
+    "decode_image",
     "default_collate",
     "default_convert",
     "get_worker_info",
+    "make_grid",
     "open_dataset",
     "open_image",
     "pil_loader",
     "random_split",
     "read_grey",
     "read_idx",
+    "read_image",
     "sample_generator",
+    "save_image",
     "to_grey",
     "transforms",
 ]

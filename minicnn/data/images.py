@@ -11,9 +11,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minicnn.autograd import Tensor
+
 from .errors import ImageReadError
 
 T = TypeVar("T")
+
+_MODES = {"UNCHANGED": None, "GRAY": "L", "GRAY_ALPHA": "LA", "RGB": "RGB", "RGB_ALPHA": "RGBA"}  # Pillow's names
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 # Pillow goes by content, not by name, and knows formats (EPS) that it hands to another program: these it decodes itself.
@@ -28,6 +32,35 @@ def pil_loader(path: str | os.PathLike[str]) -> Any:
     ImageReadError : the file cannot be opened or decoded; the message names it.
     """
     return open_image(path, lambda image: image.convert("RGB"))
+
+
+def decode_image(input: str | os.PathLike[str], mode: str = "UNCHANGED") -> Tensor:
+    """The pixels of a file as a tensor (c, h, w) uint8: torchvision.io's ``decode_image`` of a path, and ``read_image``.
+
+    Parameters
+    ----------
+    input : the file.
+    mode : "RGB", "GRAY", "RGB_ALPHA" or "GRAY_ALPHA" convert; "UNCHANGED" has as many channels as the file (a palette's
+        colours come as RGB).
+
+    Raises
+    ------
+    ImageReadError : the file cannot be opened or decoded; the message names it. ValueError : another mode.
+    """
+    if mode not in _MODES:
+        raise ValueError(f"mode: expected one of {', '.join(_MODES)}, got {mode!r}")
+
+    def pixels(image: Any) -> np.ndarray:
+        kept = image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "L" if image.mode == "1" else "RGB"
+        return np.array(image.convert(_MODES[mode] or kept))
+
+    found = open_image(input, pixels)
+    return Tensor(
+        np.ascontiguousarray(found.reshape(*found.shape[:2], -1).transpose(2, 0, 1))
+    )  # (h, w, c) -> (c, h, w)
+
+
+read_image = decode_image
 
 
 def read_grey(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> np.ndarray:

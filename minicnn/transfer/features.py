@@ -21,7 +21,8 @@ class _Enough(Exception):
 class FeatureExtractor(Module):
     """A module that returns what a network computes at some of its layers, by name.
 
-    The layers behind the last one asked for do not run.
+    The layers behind the last one asked for do not run. Of a layer that runs several times, as the ReLU of a ResNet's block
+    does, the first time counts. What an in-place activation does to a layer's output afterwards is not in it.
 
     Parameters
     ----------
@@ -51,16 +52,21 @@ class FeatureExtractor(Module):
 
     def forward(self, *args: Any, **options: Any) -> dict[str, Tensor]:
         seen: dict[str, Tensor] = {}
+        wanted = set(self.layers)
 
         def note(name: str) -> Any:
             def hook(module: Module, inputs: Any, output: Tensor) -> None:
+                if name in seen:
+                    return
                 seen[name] = output
-                if len(seen) == len(self.layers):
+                if len(seen) == len(wanted):
                     raise _Enough
+                if isinstance(output, Tensor):
+                    seen[name] = output.clone()  # an activation in place, mostly, comes next and would change it
 
             return hook
 
-        handles = [self.model.get_submodule(name).register_forward_hook(note(name)) for name in self.layers]
+        handles = [self.model.get_submodule(name).register_forward_hook(note(name)) for name in wanted]
         try:
             self.model(*args, **options)
         except _Enough:

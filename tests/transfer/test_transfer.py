@@ -294,6 +294,19 @@ def test_rates_by_depth():
 # ---- features
 
 
+def test_a_layers_own_output_the_first_time():
+    """Not what a ReLU in place makes of it, and not what a layer makes that runs again; alone and with others alike."""
+    block = models.resnet.BasicBlock(2, 2).eval()
+    x = mc.randn(1, 2, 6, 6, generator=mc.Generator().manual_seed(0))
+    alone = {name: transfer.FeatureExtractor(block, [name])(x)[name] for name in ("bn1", "relu")}
+    both = transfer.FeatureExtractor(block, ["bn1", "relu", "relu", "bn2"])(x)
+    assert (both["bn1"] < 0).any()
+    for name, expected in alone.items():
+        np.testing.assert_array_equal(both[name].detach().numpy(), expected.detach().numpy(), err_msg=name)
+    both["bn1"].sum().backward()
+    assert block.conv1.weight.grad is not None
+
+
 def test_features_at_layers():
     model = Small().eval()
     x = mc.randn(2, 1, 8, 8)

@@ -8,8 +8,10 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import minicnn as mc
 
@@ -26,8 +28,8 @@ SCRIPTS = [
 
 def under_minicnn(source: str) -> str:
     """The script with its imports exchanged, and nothing else."""
-    source = re.sub(r"^import torch$", "import minicnn as torch", source, flags=re.MULTILINE)
-    return re.sub(r"^(import|from) torch\b", r"\1 minicnn", source, flags=re.MULTILINE)
+    source = re.sub(r"^import (torch|torchvision)$", r"import minicnn as \1", source, flags=re.MULTILINE)
+    return re.sub(r"^(import|from) (torch|torchvision)\b", r"\1 minicnn", source, flags=re.MULTILINE)
 
 
 @pytest.fixture
@@ -76,3 +78,23 @@ def test_only_imports_are_exchanged():
         assert changed
         assert all(re.match(r"(import|from) torch", old) for old, _ in changed)
         assert not any(re.match(r"\s*(import|from) torch", new) for _, new in pairs)
+
+
+def test_transfer_learning(run_script, tmp_path):
+    """The script needs torchvision, so it runs here alone: two classes of small pictures, told apart by their colour."""
+    draw = np.random.default_rng(0)
+    for phase, count in (("train", 12), ("val", 6)):
+        for label in range(2):
+            folder = tmp_path / phase / f"class{label}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = draw.integers(0, 120, (40 + i, 44, 3), np.uint8)
+                pixels[..., label] += 100
+                Image.fromarray(pixels).save(folder / f"{i}.jpg")
+    mc.manual_seed(0)
+    mc.save(mc.models.resnet18().state_dict(), tmp_path / "weights.pth")
+    source = (HERE / "transfer_learning.py").read_text(encoding="utf-8")
+    arguments = [str(tmp_path), "--weights", str(tmp_path / "weights.pth")]
+    losses, best = run_script("transfer_learning", under_minicnn(source), arguments)
+    assert np.mean(losses[-3:]) < 0.7 * losses[0]
+    assert best >= 0.75
