@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import cpu, reference, threads, workspace
-from minicnn_kernels.cpu import conv_depthwise, conv_direct, conv_few_pixels, conv_im2col, conv_winograd
+from minicnn_kernels.cpu import (
+    conv_depthwise,
+    conv_direct,
+    conv_few_pixels,
+    conv_im2col,
+    conv_winograd,
+    conv_winograd_few,
+)
+from minicnn_kernels.cpu.conv_choice import MANY_FILTERS
 from minicnn_kernels.cpu.simd import lanes
 from minicnn_kernels.launch import Launch, run
 from tests.helpers import kernel_smoke
@@ -156,6 +164,12 @@ def check_edges(dtype: Any) -> None:
         for algorithm in (conv_winograd, conv_direct, conv_im2col, conv_few_pixels):
             window = (1, 1), padding, (1, 1), 1
             check_convolution(algorithm, (2, wide + 3, 6, 7), (wide, wide + 3, 3, 3), window, dtype)
+    for size, padding in itertools.product(((2, 2), (4, 4), (5, 6), (9, 3)), ((1, 1), (0, 2))):
+        for c_in, c_out in ((wide, wide), (3 * wide, 2 * wide), (wide, 3 * wide)):
+            if min(size) + 2 * min(padding) > 2:
+                window = (1, 1), padding, (1, 1), 1
+                check_convolution(conv_winograd_few, (3, c_in, *size), (c_out, c_in, 3, 3), window, dtype)
+    check_convolution(conv_winograd, (2, 6 * wide, 5, 6), (MANY_FILTERS // (6 * wide), 6 * wide, 3, 3), plain, dtype)
     check_convolution(conv_winograd, (5, 48, 14, 15), (40, 48, 3, 3), plain, dtype)  # more than one block
     check_convolution(conv_winograd, (1, 400, 5, 5), (20, 400, 3, 3), plain, dtype)  # more than one KC of depth
     for c_in, c_out, kernel in (

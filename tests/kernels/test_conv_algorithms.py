@@ -69,7 +69,7 @@ def test_filters_where_they_lie_on_any_shape(case, threads):
     assume(case.x.size)
     weight = normal(case.rng, (case.weight.shape[0], case.x.shape[1], *case.weight.shape[2:]), case.x.dtype)
     with num_threads(threads), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conv, "algorithm_of", lambda *arguments: conv_few_pixels)
+        patch.setattr(conv, "algorithm_of", lambda *arguments, **options: conv_few_pixels)
         assert_algorithm_is_right(case._replace(weight=weight, groups=1), "im2col")
 
 
@@ -148,7 +148,10 @@ CHOICES = [
     ((2, 64, 8, 28, 28), (64, 64, 1, 1, 1), (1, 1, 1), (0, 0, 0), 1, "im2col"),
     ((2, 64, 100), (64, 1, 3), (1,), (1,), 64, "direct"),
     ((1, 256, 2, 2), (256, 256, 3, 3), (1, 1), (1, 1), 1, "im2col"),  # a tile of 16 for 4 pixels
-    ((16, 256, 4, 4), (256, 256, 3, 3), (1, 1), (1, 1), 1, "im2col"),  # filters that outweigh the images
+    ((16, 256, 4, 4), (256, 256, 3, 3), (1, 1), (1, 1), 1, "winograd"),  # filters that outweigh the images
+    ((16, 512, 2, 2), (512, 512, 3, 3), (1, 1), (1, 1), 1, "winograd"),  # 9 points
+    ((2, 256, 4, 4), (256, 256, 3, 3), (1, 1), (1, 1), 1, "im2col"),  # too few tiles for mapping the filters
+    ((16, 250, 4, 4), (256, 250, 3, 3), (1, 1), (1, 1), 1, "im2col"),  # no whole vectors of channels
     ((16, 128, 8, 8), (256, 128, 3, 3), (2, 2), (1, 1), 1, "im2col"),
     ((16, 128, 8, 8), (128, 128, 3, 3), (1, 1), (1, 1), 1, "winograd"),
     ((16, 512, 8, 8), (512, 512, 3, 3), (1, 1), (1, 1), 1, "winograd"),

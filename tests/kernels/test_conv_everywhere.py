@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 
 import minicnn as mc
 from minicnn.nn import functional as F
-from minicnn_kernels.cpu import conv_choice, conv_depthwise, conv_direct, conv_few_pixels, conv_im2col, conv_winograd
+from minicnn_kernels.cpu import (
+    conv_choice,
+    conv_depthwise,
+    conv_direct,
+    conv_few_pixels,
+    conv_im2col,
+    conv_winograd,
+    conv_winograd_few,
+)
 from tests.helpers.kernel_cases import DTYPES, arrange, num_threads, pairs
 from tests.helpers.training import Residual, batch, bits, build, steps
 
@@ -156,20 +164,21 @@ def test_as_many_channels_as_auto_gives_to_winograd(algorithm, dtype, size):
 
 # ---- which algorithm runs
 
-MODULES = {
-    "im2col": conv_im2col,
-    "few pixels": conv_few_pixels,
-    "direct": conv_direct,
-    "winograd": conv_winograd,
-    "depthwise": conv_depthwise,
-}
+MODULES = [
+    ("im2col", conv_im2col),
+    ("few pixels", conv_few_pixels),
+    ("direct", conv_direct),
+    ("winograd", conv_winograd),
+    ("winograd", conv_winograd_few),
+    ("depthwise", conv_depthwise),
+]
 
 
 @pytest.fixture
 def ran(monkeypatch) -> set[str]:
     """Names of the algorithms whose functions the dispatcher has called."""
     names: set[str] = set()
-    for name, module in MODULES.items():
+    for name, module in MODULES:
         for function in ("forward", "backward_input", "backward_weight"):
             monkeypatch.setattr(module, function, noting(name, getattr(module, function), names))
     return names

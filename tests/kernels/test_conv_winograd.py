@@ -10,10 +10,20 @@ from minicnn_kernels.cpu import conv_winograd
 from minicnn_kernels.cpu import winograd_tiles as tiles
 from tests.helpers.kernel_cases import normal, num_threads
 
+PAIR_B_T = np.array([[1, 1], [0, 1], [1, 0]])
+PAIR_G = np.array([[0, 1, 0], [0, -1, 1], [1, -1, 0]])
+PAIR_A_T = np.array([[1, 1, 0], [1, 0, 1]])
 MAPS = [
     (tiles.apply_b_t, tiles.B_T),
     (tiles.apply_a_t, tiles.A_T),
     (tiles.apply_a, tiles.A_T.T),
+    (tiles.apply_g, tiles.G),
+    (tiles.apply_g_t, tiles.G.T),
+    (tiles.apply_pair_b_t, PAIR_B_T),
+    (tiles.apply_pair_a_t, PAIR_A_T),
+    (tiles.apply_pair_a, PAIR_A_T.T),
+    (tiles.apply_pair_g, PAIR_G),
+    (tiles.apply_pair_g_t, PAIR_G.T),
 ]
 
 
@@ -23,6 +33,9 @@ def test_the_matrices_convolve():
     d, g = rng.integers(-9, 9, 6), 24 * rng.integers(-9, 9, 3)
     y = tiles.A_T @ ((tiles.G @ g) * (tiles.B_T @ d))
     np.testing.assert_allclose(y, [d[i : i + 3] @ g for i in range(4)], rtol=0, atol=1e-9)
+    d[[0, 3]] = 0  # two pixels between zeros
+    y = PAIR_A_T @ ((PAIR_G @ g) * (PAIR_B_T @ d[1:3]))
+    assert y.tolist() == [d[i : i + 3] @ g for i in range(2)]
 
 
 @pytest.mark.parametrize(("function", "matrix"), MAPS, ids=[f.__name__ for f, _ in MAPS])
@@ -40,6 +53,13 @@ def test_compiled_maps(function, matrix, dtype):
         "apply_b_t": tiles.input_tile,
         "apply_a_t": tiles.output_tile,
         "apply_a": tiles.grad_tile,
+        "apply_g": tiles.filter_tile,
+        "apply_g_t": tiles.filter_back_tile,
+        "apply_pair_b_t": tiles.pair_input_tile,
+        "apply_pair_a_t": tiles.pair_output_tile,
+        "apply_pair_a": tiles.pair_grad_tile,
+        "apply_pair_g": tiles.pair_filter_tile,
+        "apply_pair_g_t": tiles.pair_filter_back_tile,
     }[function.__name__]
     import numba
 

@@ -2,8 +2,8 @@
 
 ``conv_choice.py`` says which, and why. ``conv_im2col.py`` takes every case, and is the one to read first; then
 ``conv_few_pixels.py``, the same where the filters outweigh the images, ``conv_direct.py`` for few channels,
-``conv_winograd.py`` for 3x3 filters, ``conv_depthwise.py`` where each channel has a filter of its own and a matrix product
-would be nearly empty.
+``conv_winograd.py`` for 3x3 filters, ``conv_winograd_few.py`` where these outweigh the images, ``conv_depthwise.py`` where
+each channel has a filter of its own and a matrix product would be nearly empty.
 """
 
 from types import ModuleType
@@ -11,8 +11,8 @@ from types import ModuleType
 import numpy as np
 
 from ..threads import parallel_chunks, split
-from . import channels, conv_depthwise, conv_direct, conv_few_pixels, conv_im2col, conv_winograd
-from .conv_choice import choose, few_pixels, is_depthwise
+from . import channels, conv_depthwise, conv_direct, conv_few_pixels, conv_im2col, conv_winograd, conv_winograd_few
+from .conv_choice import choose, few_pixels, few_tiles, is_depthwise
 from .conv_shared import Sizes
 from .jit import jit
 from .layout import to_channels_last
@@ -71,10 +71,10 @@ def conv_backward_weight(
     if seen:
         grad_weight = np.zeros(weight_shape, grad_out.dtype)
         shape = grad_weight[seen].shape
-        module = algorithm_of(x.shape, shape, stride, padding, dilation, groups, algorithm)
+        module = algorithm_of(x.shape, shape, stride, padding, dilation, groups, algorithm, summing=True)
         grad_weight[seen] = module.backward_weight(grad_out, x, shape, stride, padding, dilation, groups)
         return grad_weight
-    module = algorithm_of(x.shape, weight_shape, stride, padding, dilation, groups, algorithm)
+    module = algorithm_of(x.shape, weight_shape, stride, padding, dilation, groups, algorithm, summing=True)
     return module.backward_weight(grad_out, x, weight_shape, stride, padding, dilation, groups)
 
 
@@ -100,14 +100,18 @@ def algorithm_of(
     groups: int,
     algorithm: str = "auto",
     standing: bool = False,
+    summing: bool = False,
 ) -> ModuleType:
-    """The file that computes this convolution and its gradients; or its results alone, with filters made ready before."""
+    """The file that computes this convolution and the gradient of its input; if `standing` its results alone, with filters
+    made ready before; if `summing` the gradient of the weights."""
     arguments = x_shape, weight_shape, stride, padding, dilation, groups
     name = choose(*arguments, algorithm, standing).algorithm
     if name == "direct" and is_depthwise(weight_shape, groups):
         return conv_depthwise
     if name == "im2col" and not standing and few_pixels(*arguments):
         return conv_few_pixels
+    if name == "winograd" and not standing and few_tiles(x_shape, weight_shape, padding, summing):
+        return conv_winograd_few
     return ALGORITHMS[name]
 
 

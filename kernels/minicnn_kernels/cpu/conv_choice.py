@@ -20,6 +20,12 @@ LANES = SIMD.vector_bytes // 4  # of float32; the maps work on whole vectors of 
 # Up to so many channels a group, or numbers of a patch, reading patches where they lie is faster than copying them. (Above,
 # the filters no longer stay in the cache from one tile of pixels to the next; im2col goes through them in pieces.)
 DIRECT_CHANNELS, DIRECT_PATCH = 128, 1024
+# From so many filters on, Winograd maps them by vectors (``winograd_filters.py``), and goes through them panel by panel
+# where tiles are few: for each channel up to a half, and up to 4 for the gradient of the weights, whose sums are as many as
+# the mapped filters. Images of 2x2 pixels have 9 points.
+MANY_FILTERS = 1 << 12
+FEW_TILES, FEW_TILES_SUMMED = 1 / 2, 4
+PAIR_POINTS, PAIR_FILTER_MAP = 9, 300
 # Many filters and few pixels: up to so many pixels for each filter (and from so many weights on), it is faster to lay the
 # patches out in the filters' order than the filters in the patches'. What that costs, for a number of a patch; and what it
 # costs Winograd to map a filter that comes from memory, as so many do, and to bring its 36 points there and back.
@@ -92,7 +98,12 @@ def choose(
         product = 36 * mapped * kd * c_in * columns
         maps = mapped * INPUT_MAP * round_up(c_in, LANES) + tiles * OUTPUT_MAP * round_up(c_out, LANES)
         maps += 36 * mapped * c_in * PATCH_COPY if c_in % LANES else 0
-        maps += (COLD_FILTER_MAP if in_place else FILTER_MAP) * kd * c_in * c_out
+        filter_map = COLD_FILTER_MAP if in_place else FILTER_MAP
+        if few_tiles(x_shape, weight_shape, padding):
+            filter_map = FILTER_MAP
+            if is_pair(x_shape, padding):
+                product, filter_map = product * PAIR_POINTS // 36, PAIR_FILTER_MAP
+        maps += filter_map * kd * c_in * c_out
         other, copies = ("direct", 0) if few else ("im2col", PATCH_COPY)
         if in_place:
             other, copies = "im2col", ORDERED_PATCH
@@ -118,6 +129,28 @@ def few_pixels(
     sizes = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
     pixels = x_shape[0] * math.prod(conv_output_size(*axis) for axis in sizes)
     return groups == 1 and 0 < pixels <= FEW_PIXELS * weight_shape[0] and math.prod(weight_shape) >= MANY_WEIGHTS
+
+
+def many_filters(weight_shape: Sizes) -> bool:
+    """Whether Winograd has filters of 3x3 enough, in whole vectors, to map them by vectors."""
+    c_out, c_in, *kernel = weight_shape
+    return kernel == [3, 3] and c_out * c_in >= MANY_FILTERS and c_out % LANES == 0 and c_in % LANES == 0
+
+
+def few_tiles(x_shape: Sizes, weight_shape: Sizes, padding: Sizes, summing: bool = False) -> bool:
+    """Whether Winograd had better go through the filters, panel by panel (``conv_winograd_few.py``); `summing` says that it
+    is for their gradient."""
+    if not many_filters(weight_shape):
+        return False
+    n, _, h, w = x_shape
+    h_out, w_out = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
+    tiles = n * -(-h_out // 4) * -(-w_out // 4)
+    return 0 < tiles <= (FEW_TILES_SUMMED if summing else FEW_TILES) * min(weight_shape[:2])
+
+
+def is_pair(x_shape: Sizes, padding: Sizes) -> bool:
+    """Whether images are of two by two pixels between zeros."""
+    return tuple(x_shape[2:]) == (2, 2) and tuple(padding) == (1, 1)
 
 
 def round_up(count: int, step: int) -> int:

@@ -48,7 +48,8 @@ import numpy as np
 
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
-from .conv_choice import round_up
+from . import winograd_filters
+from .conv_choice import many_filters, round_up
 from .conv_shared import GRAIN_FLOPS, Ending, Sizes, Window, ending, opposite_padding, window_of, with_filters
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_rows, tile_scratch
 from .jit import ONE, ZERO, jit, jit_inline, jit_part
@@ -57,16 +58,15 @@ from .matmul import pack_panels
 from .memory import clear, copy
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
 from .simd import lanes
+from .winograd_filters import PAD, POINTS
 from .winograd_tiles import G, grad_tile, input_tile, output_tile
 
-POINTS = 36
 POINTS_64 = np.int64(POINTS)  # for tuples that compiled functions pass on: a plain 36 would be a type of its own there
 MAP_FILTER = np.kron(G, G)  # (36, 9): G g G^T for the filter g written as one column
 BIAS_POINT = 7  # (1, 1): column 1 of A^T is all ones, so what is added to this point is added to all 16 outputs
 BLOCK_BYTES = 512 * 1024  # of V and M a thread: with one point's filters they fit into a second-level cache
 FILTER_BLOCK = 1 << 6  # rows of filters mapped at a time; with 36 points of 32 filters they fit there too
 MAX_RUN = 16  # tiles of the output in a stack: kd - 1 more of the input are mapped for it
-PAD = 16  # numbers between two points' matrices: 4096 bytes apart they would fight for one place in the cache
 
 
 def forward(
@@ -87,6 +87,8 @@ def forward(
 def prepare(weight: np.ndarray, groups: int, d_out: int = 1) -> np.ndarray:
     """weight (c_out, c_in, *kernel) -> U, as ``convolve`` takes it for outputs of this depth."""
     c_out, c_in, *kernel = weight.shape
+    if many_filters(weight.shape):
+        return winograd_filters.mapped(weight, turned=False)
     if len(kernel) == 2:  # row (i, t), column o: weight[o, i, t]
         taps = pack_panels(contiguous(weight).reshape(c_out, 9 * c_in).T)
     else:
@@ -106,14 +108,16 @@ def backward_input(
 ) -> np.ndarray:
     """See ``conv.conv_backward_input``."""
     c_out, c_in, *kernel = weight.shape
-    # Row (o, t), column i: weight[o, i, 8 - t]; here still at t, and the map is turned round instead.
-    if len(kernel) == 2:
-        taps = pack_panels(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
-    else:
-        stack = weight.reshape(c_out, c_in, kernel[0], 9)[:, :, ::-1]
-        taps = _packed_stack(stack.transpose(1, 2, 0, 3), input_shape[2])
     grad_x = empty_channels_last(input_shape, grad_out.dtype)
-    filters = _map_filters(taps, MAP_FILTER[:, ::-1])
+    if many_filters(weight.shape):
+        filters = winograd_filters.mapped(weight, turned=True)
+    else:  # row (o, t), column i: weight[o, i, 8 - t]; here still at t, and the map is turned round instead
+        if len(kernel) == 2:
+            taps = pack_panels(transposed(weight.reshape(c_out, c_in, 9)).reshape(9 * c_out, c_in))
+        else:
+            stack = weight.reshape(c_out, c_in, kernel[0], 9)[:, :, ::-1]
+            taps = _packed_stack(stack.transpose(1, 2, 0, 3), input_shape[2])
+        filters = _map_filters(taps, MAP_FILTER[:, ::-1])
     opposite = opposite_padding(tuple(kernel), padding, dilation)
     window = window_of(grad_out.shape, tuple(kernel), stride, opposite, dilation)
     convolve(to_channels_last(grad_out), filters, window, groups, grad_x, ending(grad_x))

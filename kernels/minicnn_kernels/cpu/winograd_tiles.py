@@ -89,6 +89,58 @@ def apply_a(y0: Any, y1: Any, y2: Any, y3: Any) -> Sequence[Any]:
     return y0, even_1 + odd_1, even_1 - odd_1, even_2 + odd_2, even_2 - odd_2, y3
 
 
+def apply_g(g0: Any, g1: Any, g2: Any) -> Sequence[Any]:
+    """G g."""
+    ends = g0 + g2
+    sixth, far = (-1 / 6) * ends, (1 / 24) * g0 + (1 / 6) * g2
+    return (
+        (1 / 4) * g0,
+        sixth - (1 / 6) * g1,
+        sixth + (1 / 6) * g1,
+        far + (1 / 12) * g1,
+        far - (1 / 12) * g1,
+        g2,
+    )
+
+
+def apply_g_t(u0: Any, u1: Any, u2: Any, u3: Any, u4: Any, u5: Any) -> Sequence[Any]:
+    """G^T u."""
+    near, far = (1 / 6) * (u1 + u2), u3 + u4
+    return (
+        (1 / 4) * u0 - near + (1 / 24) * far,
+        (1 / 6) * (u2 - u1) + (1 / 12) * (u3 - u4),
+        (1 / 6) * far - near + u5,
+    )
+
+
+# Of an image of 2 pixels between zeros, a filter of 3 taps makes 2:  y0 = g1 d0 + g2 d1,  y1 = g0 d0 + g1 d1. Three
+# multiplications do for these four, as Karatsuba's do for a product of two numbers of two digits:
+#
+#     m = (g1, g2 - g1, g0 - g1) * (d0 + d1, d1, d0)        y = (m0 + m1, m0 + m2)
+
+
+def apply_pair_b_t(d0: Any, d1: Any) -> Sequence[Any]:
+    return d0 + d1, d1, d0
+
+
+def apply_pair_g(g0: Any, g1: Any, g2: Any) -> Sequence[Any]:
+    return g1, g2 - g1, g0 - g1
+
+
+def apply_pair_a_t(m0: Any, m1: Any, m2: Any) -> Sequence[Any]:
+    return m0 + m1, m0 + m2
+
+
+def apply_pair_a(y0: Any, y1: Any) -> Sequence[Any]:
+    """The transpose of ``apply_pair_a_t``."""
+    return y0 + y1, y0, y1
+
+
+def apply_pair_g_t(u0: Any, u1: Any, u2: Any) -> Sequence[Any]:
+    """The transpose of ``apply_pair_g``."""
+    return u2, u0 - u1 - u2, u1
+
+
 def _both_sides(apply: Callable[..., Sequence[Any]], tile: list[list[Any]]) -> list[Sequence[Any]]:
     """M tile M^T for the matrix M that `apply` multiplies by: the columns first, then the rows."""
     columns = [apply(*column) for column in zip(*tile, strict=True)]
@@ -174,3 +226,10 @@ class _Lanes:
 input_tile = tile_map(apply_b_t, 6)  # B^T d B: 6x6 -> 6x6
 output_tile = tile_map(apply_a_t, 6)  # A^T m A: 6x6 -> 4x4
 grad_tile = tile_map(apply_a, 4)  # A y A^T: 4x4 -> 6x6
+filter_tile = tile_map(apply_g, 3)  # G g G^T: 3x3 -> 6x6
+filter_back_tile = tile_map(apply_g_t, 6)  # G^T u G: 6x6 -> 3x3
+pair_input_tile = tile_map(apply_pair_b_t, 2)  # the same for images of 2x2: 2x2 -> 3x3
+pair_output_tile = tile_map(apply_pair_a_t, 3)  # 3x3 -> 2x2
+pair_grad_tile = tile_map(apply_pair_a, 2)  # 2x2 -> 3x3
+pair_filter_tile = tile_map(apply_pair_g, 3)  # 3x3 -> 3x3
+pair_filter_back_tile = tile_map(apply_pair_g_t, 3)  # 3x3 -> 3x3
