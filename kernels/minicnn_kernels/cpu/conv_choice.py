@@ -21,10 +21,10 @@ LANES = SIMD.vector_bytes // 4  # of float32; the maps work on whole vectors of 
 # the filters no longer stay in the cache from one tile of pixels to the next; im2col goes through them in pieces.)
 DIRECT_CHANNELS, DIRECT_PATCH = 128, 1024
 # From so many filters on, Winograd maps them by vectors (``winograd_filters.py``), and goes through them panel by panel
-# where tiles are few: for each channel up to a half, and up to 4 for the gradient of the weights, whose sums are as many as
+# where tiles are few: for each channel up to a quarter, and up to 4 for the gradient of the weights, whose sums are as many as
 # the mapped filters. Images of 2x2 pixels have 9 points.
 MANY_FILTERS = 1 << 12
-FEW_TILES, FEW_TILES_SUMMED = 1 / 2, 4
+FEW_TILES, FEW_TILES_SUMMED = 1 / 4, 4
 PAIR_POINTS, PAIR_FILTER_MAP = 9, 300
 # Many filters and few pixels: up to so many pixels for each filter (and from so many weights on), it is faster to lay the
 # patches out in the filters' order than the filters in the patches'. What that costs, for a number of a patch; and what it
