@@ -21,8 +21,8 @@ LANES = SIMD.vector_bytes // 4  # of float32; the maps work on whole vectors of 
 # the filters no longer stay in the cache from one tile of pixels to the next; im2col goes through them in pieces.)
 DIRECT_CHANNELS, DIRECT_PATCH = 128, 1024
 # From so many filters on, Winograd maps them by vectors (``winograd_filters.py``), and goes through them panel by panel
-# where tiles are few: for each channel up to a quarter, and up to 4 for the gradient of the weights, whose sums are as many as
-# the mapped filters. Images of 2x2 pixels have 9 points.
+# where tiles are few: for each channel up to a quarter; for the gradient of the weights, whose sums are as many as the
+# mapped filters, up to 4. Images of 2x2 pixels have 9 points.
 MANY_FILTERS = 1 << 12
 FEW_TILES, FEW_TILES_SUMMED = 1 / 4, 4
 PAIR_POINTS, PAIR_FILTER_MAP = 9, 300

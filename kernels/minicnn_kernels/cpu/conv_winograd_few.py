@@ -42,6 +42,8 @@ from .winograd_tiles import grad_tile, input_tile, output_tile, pair_grad_tile, 
 SUMMED = 128  # tiles, added up before they are added to what is there
 BLOCK_BYTES = 640 * 1024  # of a panel's mapped filters at a time: with V[p] they fit into a second-level cache
 
+Scratch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
 
 def forward(
     x: np.ndarray,
@@ -116,8 +118,8 @@ def _convolve(x: np.ndarray, weight: np.ndarray, turned: bool, window: Window, o
     bias_or_none = end[1] if end[0] & ADD_BIAS else np.empty(0, dtype)
 
     def run(index: int, start: int, stop: int) -> None:
-        arrays = v, flat, out_flat, *scratch[index]
-        _multiply_panels(start, stop, turned, window, sizes, *arrays, bias_or_none, end[0], end[2])
+        arrays = (*scratch[index], bias_or_none)
+        _multiply_panels(start, stop, turned, window, sizes, v, flat, out_flat, *arrays, end[0], end[2])
 
     parallel_chunks(run, chunks)
 
@@ -151,7 +153,7 @@ def _block(points: int, rows: int, dtype: np.dtype) -> int:
     return min(rows, max(wide, BLOCK_BYTES // (points * tile_columns(dtype) * dtype.itemsize) // wide * wide))
 
 
-def _scratch(points: int, tiles: int, block: int, channels: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+def _scratch(points: int, tiles: int, block: int, channels: int, dtype: np.dtype) -> Scratch:
     """What a thread needs to itself: U (or dU) of a block of rows, M (or dM) of a panel, a tile at the image's edge,
     filters on their way, a register tile."""
     columns = tile_columns(dtype)
