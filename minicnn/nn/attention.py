@@ -10,7 +10,7 @@ from minicnn.nn import init
 from minicnn.nn.linear import Linear
 from minicnn.nn.module import Module
 from minicnn.nn.parameter import Parameter
-from minicnn.ops import empty, transpose
+from minicnn.ops import empty
 
 
 class NonDynamicallyQuantizableLinear(Linear):
@@ -132,11 +132,7 @@ class MultiheadAttention(Module):
         """Return the output, in the shape of ``query``, and the attention weights (None with ``need_weights=False``,
         which is faster).
         """
-        swap = self.batch_first and query.ndim == 3
-        if swap:
-            swapped = {id(x): transpose(x, 0, 1) for x in (query, key, value)}  # one tensor three times stays one
-            query, key, value = swapped[id(query)], swapped[id(key)], swapped[id(value)]
-        out, weights = F.multi_head_attention_forward(
+        return F.multi_head_attention_forward(
             query,
             key,
             value,
@@ -160,5 +156,5 @@ class MultiheadAttention(Module):
             v_proj_weight=self.v_proj_weight,
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
+            batch_first=self.batch_first,
         )
-        return (transpose(out, 0, 1) if swap else out), weights

@@ -48,6 +48,8 @@ def multi_head_attention_forward(
     static_v: Tensor | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
+    *,
+    batch_first: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention with several heads, each on a part of the projected features: what ``nn.MultiheadAttention`` computes.
 
@@ -72,6 +74,7 @@ def multi_head_attention_forward(
     static_k, static_v : (batch * num_heads, keys, embed_dim / num_heads), used in place of the projected key and value
     average_attn_weights : return the mean of the weights over the heads
     is_causal : a hint that ``attn_mask`` is the causal mask
+    batch_first : the batch is dimension 0 of query, key, value and out rather than 1 (an addition to torch's function)
 
     Returns
     -------
@@ -83,10 +86,14 @@ def multi_head_attention_forward(
     ValueError : sizes or arguments that do not fit together. TypeError : a mask of another type.
     """
     batched = _check(query, key, value, key_padding_mask, attn_mask, num_heads)
+    # Which dimension is the batch, and which the rows. Nothing is moved: the projections take rows as they come.
+    batch_at, rows_at = (0, 1) if batch_first and batched else (1, 0)
     if not batched:
         query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-    queries, batch, embed_dim = query.shape
+    queries, batch, embed_dim = query.shape[rows_at], query.shape[batch_at], query.shape[2]
+    if key.shape[batch_at] != batch:
+        raise ValueError(f"key: expected the batch of query, {batch}, got shape {tuple(key.shape)}")
     width = embed_dim // num_heads
     if embed_dim != embed_dim_to_check:
         raise ValueError(f"query: expected the last size to be embed_dim = {embed_dim_to_check}, got {embed_dim}")
@@ -101,7 +108,7 @@ def multi_head_attention_forward(
     mask = None if causal else _as_scores(attn_mask, "attn_mask", query)
     padding = _as_scores(key_padding_mask, "key_padding_mask", query)
     if mask is not None:
-        mask = _checked_attn_mask(mask, (queries, key.shape[0]), batch * num_heads)
+        mask = _checked_attn_mask(mask, (queries, key.shape[rows_at]), batch * num_heads)
 
     if use_separate_proj_weight:
         weights: Any = (q_proj_weight, k_proj_weight, v_proj_weight)
@@ -120,37 +127,35 @@ def multi_head_attention_forward(
     if bias_k is not None and bias_v is not None:
         if static_k is not None or static_v is not None:
             raise ValueError("bias_k, bias_v: cannot be added to static keys and values")
-        k, v = (cat([x, expand(bias, 1, batch, embed_dim)]) for x, bias in ((k, bias_k), (v, bias_v)))
+        one = (batch, 1, embed_dim) if batch_at == 0 else (1, batch, embed_dim)
+        k, v = (cat([x, expand(bias, *one)], dim=rows_at) for x, bias in ((k, bias_k), (v, bias_v)))
         further += 1
 
-    def by_head(x: Tensor) -> Tensor:  # (rows, batch, embed_dim) -> (batch * num_heads, rows, width)
-        return transpose(x.reshape(x.shape[0], batch * num_heads, width), 0, 1)
+    def by_head(x: Tensor) -> Tensor:  # (rows, batch, embed_dim) or batch first -> (batch, num_heads, rows, width)
+        return x.reshape(*x.shape[:2], num_heads, width).permute(batch_at, 2, rows_at, 3)
 
     q = by_head(q)
-    k = by_head(k) if static_k is None else _checked_static(static_k, "static_k", batch * num_heads, width)
-    v = by_head(v) if static_v is None else _checked_static(static_v, "static_v", batch * num_heads, width)
+    k = by_head(k) if static_k is None else _checked_static(static_k, "static_k", batch, num_heads, width)
+    v = by_head(v) if static_v is None else _checked_static(static_v, "static_v", batch, num_heads, width)
     if add_zero_attn:
-        nothing = zeros(batch * num_heads, 1, width, dtype=k.dtype)
-        k, v = cat([k, nothing], dim=1), cat([v, nothing], dim=1)
+        nothing = zeros(batch, num_heads, 1, width, dtype=k.dtype)
+        k, v = cat([k, nothing], dim=2), cat([v, nothing], dim=2)
         further += 1
-    keys = k.shape[1]
+    keys = k.shape[2]
     mask = _merged(mask, padding, further, batch, num_heads, keys)
 
     dropout_p = dropout_p if training else 0.0
     attn_weights = None
     if need_weights:
         scores = matmul(q * math.sqrt(1.0 / width), transpose(k, -2, -1))
-        if mask is not None:
-            scores = (scores.reshape(batch, num_heads, queries, keys) + mask).reshape(scores.shape)
-        attn_weights = dropout(softmax(scores, dim=-1), dropout_p)
-        out = matmul(attn_weights, v)  # (batch * num_heads, queries, width)
-        attn_weights = attn_weights.reshape(batch, num_heads, queries, keys)
+        scores = scores if mask is None else scores + mask
+        attn_weights = dropout(softmax(scores, dim=-1), dropout_p)  # (batch, num_heads, queries, keys)
+        out = matmul(attn_weights, v)  # (batch, num_heads, queries, width)
         attn_weights = attn_weights.mean(dim=1) if average_attn_weights else attn_weights
     else:
-        q, k, v = (x.reshape(batch, num_heads, *x.shape[1:]) for x in (q, k, v))
         out = scaled_dot_product_attention(q, k, v, mask, dropout_p, causal)
-    out = out.reshape(batch, num_heads, queries, width).permute(2, 0, 1, 3)  # -> (queries, batch, num_heads, width)
-    out = linear(out.reshape(queries, batch, embed_dim), out_proj_weight, out_proj_bias)
+    out = out.permute(*((0, 2, 1, 3) if batch_at == 0 else (2, 0, 1, 3)))  # the heads' results side by side
+    out = linear(out.reshape(*query.shape), out_proj_weight, out_proj_bias)
     if not batched:
         out, attn_weights = out.squeeze(1), None if attn_weights is None else attn_weights.squeeze(0)
     return out, attn_weights
@@ -214,12 +219,14 @@ def _checked_attn_mask(mask: Tensor, sizes: tuple[int, int], heads: int) -> Tens
     return mask
 
 
-def _checked_static(x: Tensor, name: str, heads: int, width: int) -> Tensor:
+def _checked_static(x: Tensor, name: str, batch: int, num_heads: int, width: int) -> Tensor:
+    """-> (batch, num_heads, keys, width)."""
+    heads = batch * num_heads
     if x.ndim != 3 or (x.shape[0], x.shape[2]) != (heads, width):
         raise ValueError(
             f"{name}: expected (batch * num_heads, keys, width) = ({heads}, keys, {width}), got {tuple(x.shape)}"
         )
-    return x
+    return x.reshape(batch, num_heads, *x.shape[1:])
 
 
 def _merged(
