@@ -123,6 +123,8 @@ def all_cases(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for m, n, k in ((1, 19, 40), (2, 7, 3), (3, 50, 17), (40, 300, 70)):
         yield linear(rng, m, n, k, "gelu")
     yield linear(rng, 1, 5, 1, full=False)
+    for m, k in ((115, 70), (122, 64)):  # tall: a low tile at the end, and one that is not full
+        yield linear(rng, m, 256, k, "gelu")
     yield gate(rng, (2, 17, 5, 6), 4)
     yield gate(rng, (1, 48, 1, 1), 9)
     yield attention(rng, 2, 3, 21, 21, 8, joint=True)

@@ -43,6 +43,8 @@ def larger() -> list[Case]:
         conv(rng, (2, 3, 64, 48), (24, 3, 3, 3), stride=(2, 2), padding=(1, 1), activation="hardswish"),
         standing_cases.linear(rng, 197, 300, 400, "gelu"),
         standing_cases.linear(rng, 1, 1000, 600),
+        standing_cases.linear(rng, 230, 288, 1100, "gelu"),  # tall: threads share out its rows
+        standing_cases.linear(rng, 130, 512, 2070, "relu"),  # or its columns
         standing_cases.gate(rng, (4, 96, 28, 28), 24),
         standing_cases.attention(rng, 2, 4, 197, 197, 64, joint=True),
         standing_cases.layer_norm(rng, 197, 768, True),

@@ -42,6 +42,17 @@ def finish(out, at, n, other, other_at, how):
         store_part(out, at + whole, n - whole, _activated(y, how))
 
 
+@jit_part
+def finish_rows(out, at, row, n_rows, n, how):
+    """The same for n numbers, whole vectors, of rows that lie `row` apart. (One loop of two: for each short row by itself
+    the polynomials' coefficients would be spread over vectors anew, which takes as long as GELU.)"""
+    lanes = VECTOR_BYTES // out.itemsize
+    for j in range(0, n, lanes):
+        for i in range(n_rows):
+            place = at + i * row + j
+            store(out, place, _activated(load(out, place), how))
+
+
 def _inlined(function):
     """Without leave to reorder sums: the reduction of exp's argument depends on it."""
     return jit_part(function, fastmath={"contract"}, forceinline=True)

@@ -115,16 +115,26 @@ def _tile_product(rows: int) -> Callable[..., None]:
                 )
             )
             vector = _vector_type(context, signature.args[0].dtype)
-            row_at = [builder.mul(a_row, a_row.type(i)) for i in range(rows)]
+            present = [builder.icmp_signed("<", i, n_rows) for i in map(n_rows.type, range(rows))]
+            row_at = [
+                builder.select(there, builder.mul(a_row, a_row.type(i)), a_row.type(0))
+                for i, there in enumerate(present)
+            ]
+            row_starts = [builder.gep(a_start, [offset]) for offset in row_at]
             b_row = b_at.type(VECTORS * vector.count)
 
             def step_at(step: ir.Value) -> ir.Value:
                 return builder.mul(step, a_col)
 
-            factors = (a_start, row_at, step_at, b_start, b_row)
+            def prefetch(step: ir.Value, b_now: ir.Value) -> None:
+                _prefetch_b(builder, b_now, vector, ahead_start, builder.mul(step, ahead_step))
+                ahead = step_at(builder.add(step, step.type(PREFETCH)))
+                for row_start in (row_starts[0], row_starts[-1]):
+                    _prefetch(builder, builder.gep(row_start, [ahead]))
+
+            factors = (row_starts, step_at, b_start, b_row)
             end = ending, bias_start, other_start
-            ahead = ahead_start, ahead_step
-            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end, ahead)
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end, prefetch)
             return context.get_dummy_value()
 
         return signature, generate
@@ -183,16 +193,16 @@ def _indirect_product(rows: int) -> Callable[..., None]:
                 for kind, array, at in zip(signature.args, args, (*args[1:], c_at), strict=True)
                 if isinstance(kind, types.Array)
             )
-            row_at = []
+            row_starts = []
             for i in map(b_row.type, range(rows)):
                 there = builder.select(builder.icmp_signed("<", i, n_rows), i, b_row.type(0))
-                row_at.append(builder.load(builder.gep(rows_start, [there])))
+                row_starts.append(builder.gep(a_start, [builder.load(builder.gep(rows_start, [there]))]))
 
             def step_at(step: ir.Value) -> ir.Value:
                 return builder.load(builder.gep(steps_start, [step]))
 
             vector = _vector_type(context, signature.args[0].dtype)
-            factors = (a_start, row_at, step_at, b_start, b_row)
+            factors = (row_starts, step_at, b_start, b_row)
             end = ending, bias_start, other_start
             _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end)
             return context.get_dummy_value()
@@ -216,6 +226,66 @@ def _plain_indirect_tile(
     )
 
 
+def _packed_product(rows: int) -> Callable[..., None]:
+    """``tile(a, a_at, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other, ahead_at, ahead_step)``.
+
+    As ``_tile_product``'s, of an A that was packed too, the numbers of a step side by side, ``SIMD.rows`` of them:
+    A[i, p] = a[a_at + p * SIMD.rows + i]. They have one address, where rows as they lie have fourteen, of which most are
+    fetched from the stack at each step. All of a step's first `rows` numbers are read, also of rows that are not there.
+    """
+    if DISABLED:
+        return _plain_packed_tile
+
+    @intrinsic
+    def tile(
+        typingctx, a, a_at, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other, ahead_at,
+        ahead_step,
+    ):  # fmt: skip
+        size = types.int64
+        signature = types.void(
+            a, size, b, size, c, size, size, size, size, types.boolean, size, bias, size, other, size, size
+        )
+
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            c_at, c_row, k, n_rows, accumulate, ending = args[5:11]
+            ahead_at, ahead_step = args[14:]
+            a_start, b_start, c_start, bias_start, other_start, ahead_start = (
+                builder.gep(start_of(context, builder, signature.args[array], args[array]), [at])
+                for array, at in ((0, args[1]), (2, args[3]), (4, c_at), (11, args[12]), (13, c_at), (2, ahead_at))
+            )
+            vector = _vector_type(context, signature.args[0].dtype)
+            row_starts = [builder.gep(a_start, [c_at.type(i)]) for i in range(rows)]
+
+            def step_at(step: ir.Value) -> ir.Value:
+                return builder.mul(step, step.type(SIMD.rows))
+
+            def prefetch(step: ir.Value, b_now: ir.Value) -> None:
+                _prefetch_b(builder, b_now, vector, ahead_start, builder.mul(step, ahead_step))
+
+            # C's cache lines, to be there when they are stored, and the other addend's: a fortieth of a large product.
+            for i in range(rows):
+                for v in range(VECTORS):
+                    offset = builder.add(builder.mul(c_row, c_row.type(i)), c_row.type(v * vector.count))
+                    for start in (c_start, other_start):
+                        _prefetch(builder, builder.gep(start, [offset]), level=2)
+            factors = (row_starts, step_at, b_start, c_at.type(VECTORS * vector.count))
+            end = ending, bias_start, other_start
+            _emit(builder, vector, factors, (c_start, c_row), k, n_rows, accumulate, end, prefetch)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def _plain_packed_tile(
+    a, a_at, b, b_at, c, c_at, c_row, k, n_rows, accumulate, ending, bias, bias_at, other, ahead_at, ahead_step
+):  # fmt: skip
+    """The same in NumPy, for ``NUMBA_DISABLE_JIT=1``."""
+    end = ending, bias, bias_at, other, ahead_at, ahead_step
+    _plain_tile(a, a_at, 1, SIMD.rows, b, b_at, c, c_at, c_row, k, n_rows, accumulate, *end)
+
+
 def _vector_type(context: Any, number: Any) -> ir.VectorType:
     return ir.VectorType(context.get_value_type(number), SIMD.vector_bytes // (number.bitwidth // 8))
 
@@ -229,25 +299,35 @@ def _prefetch(builder: ir.IRBuilder, pointer: ir.Value, level: int = 1) -> None:
     builder.call(function, [builder.bitcast(pointer, byte), for_reading, keep, data])
 
 
+def _prefetch_b(
+    builder: ir.IRBuilder, b_now: ir.Value, vector: ir.VectorType, later: ir.Value, distance: ir.Value
+) -> None:
+    """Ask for B's numbers some steps ahead, and for what is read `later`, so far from its start."""
+    for v in range(VECTORS):
+        offset = distance.type((PREFETCH_B * VECTORS + v) * vector.count)
+        _prefetch(builder, builder.gep(b_now, [offset]))
+    _prefetch(builder, builder.gep(later, [distance]), level=2)
+
+
 def _emit(
     builder: ir.IRBuilder,
     vector: ir.VectorType,
-    factors: tuple[ir.Value, list[ir.Value], Callable[[ir.Value], ir.Value], ir.Value, ir.Value],
+    factors: tuple[list[ir.Value], Callable[[ir.Value], ir.Value], ir.Value, ir.Value],
     c: tuple[ir.Value, ir.Value],
     k: ir.Value,
     n_rows: ir.Value,
     accumulate: ir.Value,
     end: tuple[ir.Value, ir.Value, ir.Value],
-    prefetch: tuple[ir.Value, ir.Value] | None = None,
+    prefetch: Callable[[ir.Value, ir.Value], None] | None = None,
 ) -> None:
     """Emit the loop over k and the stores.
 
-    factors: A's start, the offset of each row and, given a step, of its column; B's start and row stride.
+    factors: where each row of A starts and, given a step, the offset of its column; B's start and row stride.
     c: start, row stride. end: `ending`, where the bias starts, and the other addend's tile.
-    prefetch: whether to ask for A's and B's numbers some steps ahead; and for what else, from where on, how far a step.
+    prefetch: asks for what is needed soon, given the step and where B is read.
     """
-    a_start, row_offsets, step_offset, b, b_row = factors
-    rows = len(row_offsets)
+    row_starts, step_offset, b, b_row = factors
+    rows = len(row_starts)
     c_start, c_row = c
     size = ir.IntType(64)
     align = 4 if isinstance(vector.element, ir.FloatType) else 8  # arrays are aligned to their elements, not to vectors
@@ -262,11 +342,6 @@ def _emit(
         places = [builder.gep(pointer, [number(v * vector.count)]) for v in range(VECTORS)]
         return [builder.bitcast(place, vector_pointer) for place in places]
 
-    # Rows that are not there read row 0 instead.
-    row_starts = [
-        builder.gep(a_start, [builder.select(builder.icmp_signed("<", number(i), n_rows), offset, row_offsets[0])])
-        for i, offset in enumerate(row_offsets)
-    ]
     here_first = step_offset(number(0))
     before = builder.block
     head = builder.append_basic_block("tile.head")
@@ -284,13 +359,7 @@ def _emit(
     builder.position_at_end(body)
     b_values = [builder.load(place, align=align) for place in vectors_at(b_now)]
     if prefetch:
-        for place in vectors_at(builder.gep(b_now, [number(PREFETCH_B * VECTORS * vector.count)])):
-            _prefetch(builder, place)
-        ahead = step_offset(builder.add(step, number(PREFETCH)))
-        for row_start in (row_starts[0], row_starts[-1]):
-            _prefetch(builder, builder.gep(row_start, [ahead]))
-        start, distance = prefetch
-        _prefetch(builder, builder.gep(start, [builder.mul(step, distance)]), level=2)
+        prefetch(step, b_now)
     new_sums = []
     for i in range(rows):
         value = builder.load(builder.gep(row_starts[i], [here]), align=align)
@@ -370,3 +439,5 @@ def _emit(
 full_tile = _tile_product(SIMD.rows)
 low_tile = _tile_product(SIMD.few_rows)
 indirect_tile = _indirect_product(SIMD.rows)
+packed_tile = _packed_product(SIMD.rows)
+low_packed_tile = _packed_product(SIMD.few_rows)
