@@ -106,8 +106,8 @@ def backward_weight(
 
 
 def _convolve(x: np.ndarray, weight: np.ndarray, turned: bool, window: Window, out: np.ndarray, end: Ending) -> None:
-    """x (n, h, w, c), weight -> out (n, h_out, w_out, channels). If `turned`, the filters are turned round, and what they
-    sum over are their first index's channels."""
+    """x (n, h, w, c), weight -> out (n, h_out, w_out, c_out). If `turned`, the filters are turned round and their channels
+    exchanged: x is the gradient of their result, and out that of their input."""
     rows, channels, dtype = x.shape[-1], out.shape[-1], out.dtype
     points, tiles, v_row, v = _mapped_images(x, window)
     block = _block(points, rows, dtype)

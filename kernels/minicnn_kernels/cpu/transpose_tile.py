@@ -3,8 +3,8 @@
 Take the rows as cards and shuffle them like a deck: halve it, and let one card of each half follow the other, number by
 number. Each shuffle moves one bit of an element's row number to its column number; after log2(lanes) of them row and column
 have changed places. A shuffle is one instruction a vector, so a square of 16 x 16 takes 16 loads, 64 shuffles and 16 stores,
-where loads and stores of single numbers would be 512. ``layout.py`` uses it, and
-``conv_few_pixels.py``.
+where loads and stores of single numbers would be 512. ``layout.py`` uses it,
+``conv_few_pixels.py``, and ``winograd_filters.py``.
 """
 
 from typing import Any
