@@ -2,9 +2,9 @@
 
 Deep layers have a few dozen pixels and millions of weights: in ResNet-18 on images of 64x64, 256 channels meet 512 filters
 of 3x3 at 16 x 2x2 pixels. There the filters are the work. To lay them out anew, as the other algorithms do, takes longer
-than to multiply by them (5 MB read and written, number by number). (3x3 filters without stride: ``conv_winograd_few.py``.) So the patches are laid out in the filters' order
-instead, [channel][tap], and the three products are those of the textbook, with the weights as the plain matrix
-(c_out, k), k = c_in * taps, that they are in memory:
+than to multiply by them (5 MB read and written, number by number). (3x3 filters without stride: ``conv_winograd_few.py``.)
+So the patches are laid out in the filters' order instead, [channel][tap], and the three products are those of the textbook,
+with the weights as the plain matrix (c_out, k), k = c_in * taps, that they are in memory:
 
     out (pixels, c_out)      = patches (pixels, k) @ weight.T
     grad_patches (pixels, k) = grad_out (pixels, c_out) @ weight       each is then added to the pixel it was copied from
