@@ -6,9 +6,11 @@ maps a file must know that nobody cuts it short meanwhile; a file that is replac
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import zlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +19,7 @@ import numpy as np
 
 from minicnn_kernels.threads import get_num_threads
 
+MAX_DIMENSIONS = 64  # NumPy's
 CHUNK = 8 << 20  # bytes that are read before their check sum is begun
 
 
@@ -27,6 +30,15 @@ def _room(length: int) -> np.ndarray:
     which time its beginning has left the cache; a page of 4 KB is still there. Loading VGG-16 takes a quarter less time.
     """
     return np.frombuffer(mmap.mmap(-1, length), np.uint8) if length >= 4 << 20 else np.empty(length, np.uint8)
+
+
+def is_possible(shape: Sequence[int]) -> bool:
+    """Whether NumPy can make an array of this shape, in bytes that 63 bits count; it counts them without the zeros.
+
+    >>> is_possible((3, 0, 5)), is_possible((2**61, 0))
+    (True, False)
+    """
+    return len(shape) <= MAX_DIMENSIONS and math.prod(n or 1 for n in shape) < 2**59
 
 
 class FileBytes:

@@ -20,10 +20,10 @@ import numpy as np
 
 from ..autograd import Size
 from ..device import device
+from .bytes_of import MAX_DIMENSIONS
 
 _SCALARS = (str, bytes, int, float, bool, type(None))
 _NUMBERS = re.compile(r"[<|=]?(f[248]|c8|c16|[iu][1248]|b1|[US][1-9][0-9]{0,5})")
-_MAX_DIMENSIONS = 32
 
 
 class Refused(Exception):
@@ -205,7 +205,7 @@ def _array_of_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarra
 def _check_array(shape: Any, dtype: Any, data: Any) -> None:
     if not isinstance(dtype, np.dtype):
         raise Refused("a NumPy array whose dtype is none")
-    if type(shape) is not tuple or len(shape) > _MAX_DIMENSIONS or not all(type(n) is int and n >= 0 for n in shape):
+    if type(shape) is not tuple or len(shape) > MAX_DIMENSIONS or not all(type(n) is int and n >= 0 for n in shape):
         raise Refused("a NumPy array of a strange shape")
     if type(data) not in (bytes, bytearray) or len(data) != math.prod(shape) * dtype.itemsize:
         raise Refused("a NumPy array whose bytes do not fit its shape and dtype")

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..autograd import Tensor
 from .atomic import atomic_writer
-from .bytes_of import FileBytes
+from .bytes_of import FileBytes, is_possible
 from .errors import CheckpointError
 
 # In the order that the arrays have in a file: widest first, so that each starts at a multiple of its item size. (Among
@@ -207,6 +207,10 @@ def _check_rules(source: FileBytes) -> None:
 
 def _decode(path: Path, name: str, entry: Mapping[str, Any], data: np.ndarray) -> np.ndarray:
     code, shape = entry["dtype"], entry["shape"]
+    if not is_possible(shape):
+        raise CheckpointError(
+            path, f"tensor {name[:200]!r}", f"has a shape of {len(shape)} dimensions that NumPy cannot make"
+        )
     if code == "BF16":  # the upper half of a float32
         return (data.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32).reshape(shape)
     if code == "F16":

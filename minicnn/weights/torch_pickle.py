@@ -27,6 +27,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import Size, Tensor
 from . import pickled_values as values
+from .bytes_of import is_possible
 from .errors import CheckpointError
 from .pickled_values import Factory, Namespace, Refused, StateDict, checked_key
 
@@ -331,10 +332,12 @@ class Interpreter:
     def rebuild_tensor(self, storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, *_: Any) -> Tensor:
         if type(storage) is not Storage:
             raise Refused(f"a tensor whose storage is a {type(storage).__name__}")
-        if type(size) not in (tuple, Size) or type(stride) is not tuple or len(size) != len(stride) or len(size) > 64:
+        if type(size) not in (tuple, Size) or type(stride) is not tuple or len(size) != len(stride):
             raise Refused("a tensor whose sizes and strides do not fit each other")
-        if not all(type(n) is int and 0 <= n < 2**62 for n in (offset, *size, *stride)):
+        if not all(type(n) is int and 0 <= n < 2**59 for n in (offset, *size, *stride)):
             raise Refused("a tensor with a negative or strange offset, size or stride")
+        if not is_possible(size):
+            raise Refused(f"a tensor of {len(size)} dimensions, or of more numbers than can be counted")
         count, last = 1, offset
         for n, step in zip(size, stride, strict=True):
             count *= n

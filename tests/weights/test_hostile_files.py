@@ -390,6 +390,9 @@ def test_globals_are_listed_without_running():
         {"size": (2**40,), "stride": (0,)},
         {"size": (4,), "stride": (2**61,)},
         {"size": (1,) * 65, "stride": (1,) * 65},
+        {"size": (1,), "stride": (2**61,)},
+        {"size": (0, 4), "stride": (2**61, 2**61)},
+        {"size": (2**58, 0, 2**58), "stride": (1, 1, 1)},
         {"size": [4]},
         {"size": ("4",)},
         {"size": (True,)},
@@ -562,6 +565,8 @@ def entry(dtype: str = "F32", shape: Any = (4,), offsets: Any = (0, 16)) -> dict
         safetensors_file({"w": entry(shape=(5,))}),
         safetensors_file({"w": entry(shape=(2**62, 4))}),
         safetensors_file({"w": entry(shape=(-4,))}),
+        safetensors_file({"w": entry(shape=(2**63, 0), offsets=(0, 0))}, b""),
+        safetensors_file({"w": entry(shape=(1,) * 70 + (4,))}),
         safetensors_file({"w": entry(shape="x")}),
         safetensors_file({"w": entry(dtype="F31")}),
         safetensors_file({"w": entry(dtype="C64", shape=(2,))}),
@@ -580,7 +585,7 @@ def entry(dtype: str = "F32", shape: Any = (4,), offsets: Any = (0, 16)) -> dict
         safetensors_file({"__metadata__": {"a": 1}, "w": entry()}),
         struct.pack("<Q", 3),
     ],
-    ids=range(24),
+    ids=range(26),
 )
 def test_lying_safetensors(tmp_path, data):
     refuse(data)
