@@ -4,7 +4,7 @@ A kernel that is worth it splits its work into contiguous chunks and calls ``par
 first chunk itself, the others go to a persistent pool of daemon threads (handing over takes 10 to 20 microseconds where
 the last region is not long ago, as in a training step; the compiled loops release the interpreter lock). The split depends
 only on the number of items, the grain and the number of threads, never on timing: for one thread count results are bitwise
-repeatable.
+repeatable. (Pieces whose numbers are the same whoever computes them may go to who is free: ``cpu/handing_out.py``.)
 
 One region runs at a time. When a second Python thread comes while the pool is busy, it computes all of its chunks
 itself, the same chunks in the same order: the same bits, and at most one thread of work for each Python thread that calls

@@ -11,7 +11,8 @@ from ..launch import Launch
 from .elementary import CONSTANTS
 from .finish import LARGEST, bounded_exp
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_columns, pack_rows
-from .jit import ONE, ZERO, jit_allocating, launch
+from .handing_out import handed_out, take
+from .jit import ONE, ZERO, jit_allocating
 from .microkernel import tile_columns
 from .simd import VECTOR_BYTES, lanes, load, load_part, number, store, store_part, where
 
@@ -32,7 +33,7 @@ def attention_launches(
     sizes = heads, queries, keys, width, value_width, tile_columns(q.dtype)
     how = q.dtype.type(scale), q.dtype.type(LARGEST), CONSTANTS[q.dtype]
     grain = max(1, GRAIN_FLOPS // (2 * queries * keys * (width + value_width)))
-    return [launch(_heads, batch * heads, *arrays, sizes, steps, how, grain=grain)]
+    return handed_out(_heads, batch * heads, *arrays, batch, sizes, steps, how, grain=grain)
 
 
 def _flat(a: np.ndarray) -> np.ndarray | None:
@@ -51,15 +52,16 @@ def _steps(a: np.ndarray) -> tuple[int, int, int]:
 
 
 @jit_allocating
-def _heads(start, stop, q, k, v, out, sizes, steps, how):
-    """Heads start .. stop of all the batch."""
+def _heads(start, stop, counter, q, k, v, out, batch, sizes, steps, how):
+    """Heads of all the batch, as long as there are any."""
     heads, queries, keys, width, value_width, columns = sizes
     q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row, o_batch, o_head, o_row = steps
     k_panels, v_panels = (keys + columns - 1) // columns, (value_width + columns - 1) // columns
     packed_k, packed_v = np.empty(k_panels * width * columns, q.dtype), np.empty(v_panels * keys * columns, q.dtype)
     block = min(queries, QUERIES)
     scores, scratch = np.empty(block * keys, q.dtype), np.empty(ROWS * columns, q.dtype)
-    for item in range(start, stop):
+    item = take(counter)
+    while item < batch * heads:
         b, h = item // heads, item % heads
         pack_columns(ZERO, k_panels, k, b * k_batch + h * k_head, k_row, width, keys, columns, packed_k)
         pack_rows(ZERO, v_panels, v, b * v_batch + h * v_head, v_row, keys, value_width, columns, packed_v)
@@ -73,6 +75,7 @@ def _heads(start, stop, q, k, v, out, sizes, steps, how):
                 _softmax(scores, r * keys, keys, how)
             left, place = (scores, ZERO, keys, ONE), (out, to, o_row, columns, ZERO, scratch)
             multiply(ONE_PRODUCT, rows, value_width, keys, *left, packed_v, ZERO, *place, *end)
+        item = take(counter)
 
 
 @jit_allocating

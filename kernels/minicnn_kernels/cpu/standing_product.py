@@ -19,7 +19,7 @@ from .matmul import pack_panels
 from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
 from .scratch import aligned
 from .simd import VECTOR_BYTES, load, load_part, store, store_part
-from .tall_product import is_tall, tall_launch
+from .tall_product import is_tall, tall_launches
 
 GRAIN_FLOPS = 1_000_000  # about 12 microseconds: a region right after another is handed over quickly
 FEW_ROWS = 2
@@ -76,7 +76,7 @@ def product_launches(
         kept["packed"] = pack_panels(weight.T)
     columns = tile_columns(out.dtype)
     if gate.size == 0 and is_tall(m, n, k, columns):
-        return [tall_launch(x, kept["packed"], bias, other, (m, n, k, columns, end), how, out)]
+        return tall_launches(x, kept["packed"], bias, other, (m, n, k, columns, end), how, out)
     height, width = _block(m, n, k, columns, gated=gate.size > 0)
     sizes = (m, n, k, columns, height, width, pixels, end)
     blocks = -(-m // height) * -(-n // width)

@@ -6,7 +6,7 @@
 pages of memory, often at distances at which they push each other out of the first-level cache, and their addresses do not
 fit in registers. So some tiles' rows are copied first into the order in which they are read:
 
-    for each group of tiles of rows          8 of 14 rows
+    for each group of tiles of rows          at most 8 of 14 rows; a thread that is done takes the next
         for each block of steps of k         the group's part of x is packed: 450 KB, in the second-level cache
             for each panel of W              its block too: 128 KB, read from memory once a group
                 for each tile of the group
@@ -22,7 +22,8 @@ from ..launch import Launch
 from ..threads import get_num_threads
 from .finish import finish_rows
 from .gemm import FEW_ROWS, ROWS
-from .jit import ZERO, jit_allocating, jit_part, launch
+from .handing_out import handed_out, take
+from .jit import ZERO, jit_allocating, jit_part
 from .microkernel import SIMD, low_packed_tile, packed_tile
 from .scratch import aligned
 from .simd import VECTOR_BYTES
@@ -39,33 +40,47 @@ def is_tall(m: int, n: int, k: int, columns: int) -> bool:
     return m >= FEWEST_ROWS and n >= FEWEST_COLUMNS and k >= FEWEST_STEPS and n % columns == 0
 
 
-def tall_launch(
+def tall_launches(
     x: np.ndarray, packed: np.ndarray, bias: np.ndarray, other: np.ndarray, sizes: tuple, how: tuple, out: np.ndarray
-) -> Launch:
+) -> list[Launch]:
     """All flat; sizes: m, n, k, columns of a panel, and what is done to the sums (``microkernel.py``).
 
-    Threads share out the tiles of rows, or where these are few the panels of W.
+    The groups of rows are handed out to the threads; or where these are few, the panels of W are shared out.
     """
     m, n, k, columns, _ = sizes
-    tiles, panels = -(-m // ROWS), n // columns
+    tiles = -(-m // ROWS)
     by_rows = tiles >= TILES * get_num_threads()
-    items, flops = (tiles, 2 * ROWS * n * k) if by_rows else (panels, 2 * m * columns * k)
-    return launch(_product, items, x, packed, bias, other, sizes, by_rows, how, out, grain=max(1, GRAIN_FLOPS // flops))
+    starts = _group_starts(tiles, get_num_threads() if by_rows else 1)
+    arguments = starts, x, packed, bias, other, sizes, by_rows, how, out
+    if by_rows:
+        return handed_out(_product, starts.size - 1, *arguments)
+    return handed_out(_product, n // columns, *arguments, grain=max(1, GRAIN_FLOPS // (2 * m * columns * k)))
+
+
+def _group_starts(tiles: int, threads: int) -> np.ndarray:
+    """Where the groups begin, and the last one ends: alike for one thread; for several smaller and smaller, so that all are
+    done at about the same time."""
+    if threads == 1:
+        groups = -(-tiles // TILES)
+        return np.arange(groups + 1) * tiles // groups
+    starts = [0]
+    while starts[-1] < tiles:
+        rest = tiles - starts[-1]
+        starts.append(starts[-1] + min(rest, TILES, max(2, -(-rest // (2 * threads)))))
+    return np.array(starts)
 
 
 @jit_allocating
-def _product(start, stop, x, packed, bias, other, sizes, by_rows, how, out):
-    """Tiles start .. stop of all columns, or panels start .. stop of all rows."""
+def _product(start, stop, counter, starts, x, packed, bias, other, sizes, by_rows, how, out):
+    """Groups of tiles of all columns, as long as there are any; or panels start .. stop of all rows."""
     m, n, k, columns, ending = sizes
-    first, last, left, right = ZERO, (m + ROWS - 1) // ROWS, start * columns, stop * columns
-    if by_rows:
-        first, last, left, right = start, stop, ZERO, n
-    groups = (last - first + TILES - 1) // TILES
+    left, right = (ZERO, n) if by_rows else (start * columns, stop * columns)
     blocks = (k + DEPTH - 1) // DEPTH
     longest = (k + blocks - 1) // blocks
     rows = aligned(TILES * ROWS * longest + VECTOR_BYTES // x.itemsize, x)
-    for group in range(groups):
-        begin, end = first + group * (last - first) // groups, first + (group + 1) * (last - first) // groups
+    group = take(counter) if by_rows else ZERO
+    while group < starts.size - 1:
+        begin, end = starts[group], starts[group + 1]
         top, bottom = begin * ROWS, min(end * ROWS, m)
         for p in range(0, k, longest):
             depth = min(longest, k - p)
@@ -91,6 +106,7 @@ def _product(start, stop, x, packed, bias, other, sizes, by_rows, how, out):
                     soon += depth * step
                 if is_last and how[0] > 0:
                     finish_rows(out, top * n + column, n, bottom - top, columns, how)
+        group = take(counter) if by_rows else group + 1
 
 
 @jit_part
