@@ -238,11 +238,8 @@ def _layer_jobs(dtype: DType) -> Iterator[Job]:
             (64, 12, 12),
             [
                 *(Conv2d(64, 64, 3, padding=1), ReLU(), Conv2d(64, 64, 5, padding=2), BatchNorm2d(64), ReLU()),
-                *(
-                    Conv2d(64, 48, 3, stride=2),
-                    Conv2d(48, 48, 1),
-                    Conv2d(48, 64, 3),
-                ),  # the last: few pixels, many filters
+                *(Conv2d(64, 48, 3, stride=2), Conv2d(48, 48, 1)),
+                *(Conv2d(48, 96, 2), Conv2d(96, 96, 3, padding=1)),  # few pixels, many filters
             ],
         ),
         "depthwise convolutions": ((16, 9, 9), [Conv2d(16, 16, 3, groups=16), Conv2d(16, 16, 3, 2, groups=16)]),
