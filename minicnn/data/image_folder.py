@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,8 @@ class ImageFolder(ImageFiles):
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
         self.root = os.fspath(root)
-        classes, self.class_to_idx = find_classes(root)
-        samples = find_images(root, classes, is_valid_file, allow_empty)
+        classes, self.class_to_idx = self.find_classes(self.root)
+        samples = find_images(root, self.class_to_idx, is_valid_file, allow_empty)
         super().__init__(samples, classes, transform, target_transform, loader)
         self.skipped: list[tuple[str, str]] = []
         if on_error == "skip":
@@ -122,6 +122,10 @@ class ImageFolder(ImageFiles):
         except ImageReadError as error:
             error.add_note("ImageFolder(..., on_error='skip') leaves such files out and counts them")
             raise
+
+    def find_classes(self, directory: str | os.PathLike[str]) -> tuple[list[str], dict[str, int]]:
+        """:func:`find_classes`; a subclass may choose or number them otherwise: the folders' names, and each one's label."""
+        return find_classes(directory)
 
     def _leave_out_unreadable(self) -> None:
         readable = []
@@ -163,11 +167,13 @@ def find_classes(root: str | os.PathLike[str]) -> tuple[list[str], dict[str, int
 
 def find_images(
     root: str | os.PathLike[str],
-    classes: Sequence[str],
+    classes: Sequence[str] | Mapping[str, int],
     is_valid_file: Callable[[str], bool] | None = None,
     allow_empty: bool = False,
 ) -> list[tuple[str, int]]:
     """(path, label) of every image below ``root/class``, class by class, each in alphabetical order.
+
+    Labels are the classes' places, or what a mapping says.
 
     Links to folders are followed, but no folder is entered twice for one class, so that links in a circle end.
 
@@ -178,7 +184,8 @@ def find_images(
     valid = is_valid_file or _has_image_extension
     samples: list[tuple[str, int]] = []
     empty = []
-    for label, name in enumerate(classes):
+    labels = sorted(classes.items()) if isinstance(classes, Mapping) else [(name, i) for i, name in enumerate(classes)]
+    for name, label in labels:
         before = len(samples)
         for folder, files in sorted(_walk(os.path.join(root, name))):
             paths = (os.path.join(folder, file) for file in sorted(files) if not file.startswith("."))

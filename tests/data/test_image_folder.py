@@ -35,6 +35,19 @@ def test_classes_samples_and_items(pets):
     assert "5 images in 3 classes" in repr(data)
 
 
+def test_a_subclass_numbers_its_classes(pets):
+    """As torchvision's: some of the folders, and two under one label."""
+
+    class Beasts(ImageFolder):
+        def find_classes(self, directory):
+            classes, _ = super().find_classes(directory)
+            assert classes == ["cat", "dog", "emu"]
+            return ["beast", "bird"], {"emu": 1, "cat": 0, "dog": 0}
+
+    data = Beasts(pets)
+    assert (data.classes, data.targets) == (["beast", "bird"], [0, 0, 0, 0, 1])
+
+
 def test_transforms_loader_and_filter(pets):
     data = ImageFolder(str(pets), ToTensor(), str)
     assert data[0][0].shape == (3, 4, 4)
