@@ -1,8 +1,8 @@
 """Few images a class of Fashion-MNIST, and a network that has seen a million photographs of other things.
 
-EfficientNet-Lite0 with its ImageNet weights, frozen under a new linear head and fine-tuned as a whole, against the same
-network from scratch, and against a small convolutional network from scratch. Images are enlarged to 96 pixels for the large
-network; the small one sees them as they are.
+EfficientNet-Lite0 with its ImageNet weights, frozen under a new linear head (on its last features, or on those of layers in the
+middle) and fine-tuned as a whole, against the same network from scratch, and against a small convolutional network from
+scratch. Images are enlarged to 96 pixels for the large network; the small one sees them as they are.
 
 python -m benchmarks.transfer.few_shot                            about an hour on one core, goes on where it was stopped
 python -m benchmarks.transfer.few_shot --data-root DIR --seeds 2 --sizes 5 10
@@ -10,7 +10,7 @@ python -m benchmarks.transfer.few_shot --data-root DIR --seeds 2 --sizes 5 10
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,8 +25,9 @@ from .common import AUGMENTATION, Images, Recipe, enlarged
 SIZE = 96
 WEIGHTS = models.EfficientNet_Lite0_Weights.DEFAULT
 MEAN, STD = (WEIGHTS.transforms().mean[0], WEIGHTS.transforms().std[0])  # the same for the three colours
-FROZEN, TUNED, SCRATCH, SMALL = (
+FROZEN, MIDDLE, TUNED, SCRATCH, SMALL = (
     "ImageNet features, frozen, and a linear head",
+    "ImageNet features of middle layers, frozen, and a linear head",
     "ImageNet weights, all fine-tuned",
     "the same network from scratch",
     "a small network from scratch",
@@ -37,13 +38,19 @@ EPOCHS = {
     SCRATCH: {5: 80, 10: 50, 20: 30, 50: 30},
     SMALL: {5: 100, 10: 80, 20: 60, 50: 40},
 }
-LR = {FROZEN: 3e-3, TUNED: 5e-4, SCRATCH: 3e-3, SMALL: 1e-3}
+MIDDLE_LAYERS = (
+    "_blocks.4",
+    "_blocks.7",
+    "_blocks.10",
+    "_blocks.13",
+)  # the ends of four stages: 40, 80, 112, 192 channels
+LR = {FROZEN: 3e-3, MIDDLE: 3e-3, TUNED: 5e-4, SCRATCH: 3e-3, SMALL: 1e-3}
 BATCH = 25
 
 
 def recipe(method: str, per_class: int, quick: bool) -> Recipe:
-    if method == FROZEN:
-        return Recipe(100 if not quick else 10, LR[FROZEN], BATCH, augment=False)
+    if method in (FROZEN, MIDDLE):
+        return Recipe(100 if not quick else 10, LR[method], BATCH, weight_decay=4.0, augment=False)
     known = EPOCHS[method]
     nearest = min(known, key=lambda size: abs(size - per_class))
     return Recipe(known[nearest] if not quick else 1, LR[method], BATCH)
@@ -57,30 +64,47 @@ def averages_that_follow(model: nn.Module) -> nn.Module:
     return model
 
 
+class MiddleFeatures(nn.Module):
+    """The averages over the pixels of what a network computes at some layers: (n, 3, h, w) -> (n, channels of all)."""
+
+    def __init__(self, model: nn.Module, layers: Sequence[str]):
+        super().__init__()
+        self.extractor = transfer.FeatureExtractor(model, layers)
+
+    def forward(self, x: mc.Tensor) -> mc.Tensor:
+        return mc.cat([maps.mean((2, 3)) for maps in self.extractor(x).values()], 1)
+
+
 class Experiment:
-    """The four methods on one set of test images."""
+    """The methods on one set of test images."""
 
     def __init__(self, test: Images, pixels: int, quick: bool):
         self.pixels, self.quick = pixels, quick
         self.photographs = models.efficientnet_lite0(weights=WEIGHTS)
         self.test = test
-        self.test_features: Any = None
+        self.test_features: dict[str, Any] = {}
 
     def enlarge(self, grey: mc.Tensor) -> mc.Tensor:
         return enlarged(grey, self.pixels)
 
-    def features(self, images: Images) -> Any:
-        """What goes into the head of the photographs' network, once for each image."""
+    def features(self, images: Images, method: str) -> Any:
+        """What the head is trained on, once for each image: what goes into the photographs' own head, or middle layers."""
         batches = ((self.enlarge(x), y) for x, y in images.loader(50, MEAN, STD))
-        return transfer.cached_features(self.photographs, batches)
+        if method == FROZEN:
+            return transfer.cached_features(self.photographs, batches)
+        return transfer.cached_features(nn.Sequential(MiddleFeatures(self.photographs, MIDDLE_LAYERS)), batches, "0")
 
-    def frozen(self, images: Images, how: Recipe) -> dict[str, Any]:
-        if self.test_features is None:
-            self.test_features = self.features(self.test)
-        head = nn.Linear(1280, 10)
-        batches = DataLoader(self.features(images), batch_size=how.batch_size, shuffle=True)
+    def frozen(self, method: str, images: Images, how: Recipe) -> dict[str, Any]:
+        if method not in self.test_features:
+            self.test_features[method] = self.features(self.test, method)
+        features = self.features(images, method)
+        channels = features.tensors[0].shape[1]
+        # Layers differ in the size of their numbers: each feature is brought to mean 0 and variance 1 first.
+        scale = nn.BatchNorm1d(channels, affine=False) if method == MIDDLE else nn.Identity()
+        head = nn.Sequential(scale, nn.Linear(channels, 10))
+        batches = DataLoader(features, batch_size=how.batch_size, shuffle=True)
         told = common.train(head, head.parameters(), batches, how, lambda x: x)
-        return told | {"accuracy": common.accuracy(head, DataLoader(self.test_features, batch_size=500))}
+        return told | {"accuracy": common.accuracy(head, DataLoader(self.test_features[method], batch_size=500))}
 
     def tuned(self, images: Images, how: Recipe) -> dict[str, Any]:
         model = transfer.replace_head(models.efficientnet_lite0(weights=WEIGHTS), 10)
@@ -122,7 +146,8 @@ def main(arguments: list[str] | None = None) -> common.Results:
     test = data[settings["test"]].shots(options.test_images // 10, seed=0)
     experiment = Experiment(test, settings["pixels"], options.quick)
     methods: dict[str, Callable[[Images, Recipe], dict[str, Any]]] = {
-        FROZEN: experiment.frozen,
+        FROZEN: partial(experiment.frozen, FROZEN),
+        MIDDLE: partial(experiment.frozen, MIDDLE),
         SMALL: experiment.small,
         SCRATCH: experiment.scratch,
         TUNED: experiment.tuned,

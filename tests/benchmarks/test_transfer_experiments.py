@@ -107,7 +107,7 @@ def test_cells_with_fewer_seeds_are_told():
 @pytest.mark.slow
 def test_few_shot_runs(tmp_path, capsys):
     results = few_shot.main(["--quick", "--json", str(tmp_path / "few.json")])
-    methods = [few_shot.FROZEN, few_shot.SMALL, few_shot.SCRATCH, few_shot.TUNED]
+    methods = [few_shot.FROZEN, few_shot.MIDDLE, few_shot.SMALL, few_shot.SCRATCH, few_shot.TUNED]
     assert [row["method"] for row in results.rows] == methods
     assert "| the same network from scratch |" in capsys.readouterr().out
 
