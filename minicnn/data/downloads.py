@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import logging
 import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ def download(
     stall_seconds : give a mirror up when it sends less than 8 KiB in this time.
     sha256_prefix : the first hex digits of the file's SHA-256.
     max_bytes : give a mirror up that sends more; 1 GiB by default.
-    progress : show a bar on a terminal.
+    progress : say what is downloaded, and show a bar on a terminal.
 
     Raises
     ------
@@ -95,13 +97,14 @@ def download(
 
     for url in urls:
         try:
-            path = pooch.retrieve(
-                url,
-                known_hash=None if md5 is None else f"md5:{md5}",
-                fname=target.name,
-                path=target.parent,
-                downloader=downloader,
-            )
+            with _says(pooch.get_logger(), progress):
+                path = pooch.retrieve(
+                    url,
+                    known_hash=None if md5 is None else f"md5:{md5}",
+                    fname=target.name,
+                    path=target.parent,
+                    downloader=downloader,
+                )
             return Path(path)
         except _TransferError as error:
             failures.append(f"  {url}: {error}")
@@ -110,6 +113,20 @@ def download(
                 raise
             failures.append(f"  {url}: broken transfer: the file's MD5 is not {md5}")
     raise DownloadError("\n".join([f"{target.name}: no mirror delivered it:", *failures, advice]))
+
+
+@contextmanager
+def _says(logger: logging.Logger, anything: bool) -> Iterator[None]:
+    """Of what Pooch says, where from and where to; not its advice on hashes, which is for those who call it."""
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO or (anything and "known_hash" not in record.getMessage())
+
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
 
 
 def _sha256(path: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+import pooch
 import pytest
 import torch
 from PIL import Image
@@ -279,6 +280,15 @@ def server(tmp_path, monkeypatch) -> Iterator[str]:
 
 
 PREFIX = hashlib.sha256(b"weights" * 5000).hexdigest()[:8]
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_what_is_said_of_a_download(server, caplog, monkeypatch, progress):
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+    registry.published_file(f"{server}/right/a.pth", PREFIX, progress=progress)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == progress, "where it comes from, and no advice for those who call Pooch"
+    assert all(f"{server}/right/a.pth" in line for line in said)
 
 
 def test_download_once(server, tmp_path):
