@@ -1,7 +1,7 @@
 """Few images a class of Fashion-MNIST, and a network that has seen a million photographs of other things.
 
-EfficientNet-Lite0 with its ImageNet weights, frozen under a new linear head (on its last features, or on those of layers in the
-middle) and fine-tuned as a whole, against the same network from scratch, and against a small convolutional network from
+EfficientNet-Lite0 with its ImageNet weights, frozen under a new linear head (on its last features, or on those of layers in
+the middle) and fine-tuned as a whole, against the same network from scratch, and against a small convolutional network from
 scratch. Images are enlarged to 96 pixels for the large network; the small one sees them as they are.
 
 python -m benchmarks.transfer.few_shot                            about an hour on one core, goes on where it was stopped
