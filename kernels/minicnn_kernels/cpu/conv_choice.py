@@ -25,7 +25,7 @@ DIRECT_CHANNELS, DIRECT_PATCH = 128, 1024
 # mapped filters, up to 4. Images of 2x2 pixels have 9 points.
 MANY_FILTERS = 1 << 12
 FEW_TILES, FEW_TILES_SUMMED = 1 / 4, 4
-PAIR_POINTS, PAIR_FILTER_MAP = 9, 300
+PAIR_POINTS, PAIR_FILTER_MAP = 9, 110
 # Many filters and few pixels: up to so many pixels for each filter (and from so many weights on), it is faster to lay the
 # patches out in the filters' order than the filters in the patches'. What that costs, for a number of a patch; and what it
 # costs Winograd to map a filter that comes from memory, as so many do, and to bring its 36 points there and back.
