@@ -12,7 +12,7 @@ from .elementary import CONSTANTS
 from .finish import LARGEST, bounded_exp
 from .gemm import ONE_PRODUCT, ROWS, multiply, pack_columns, pack_rows
 from .handing_out import handed_out, take
-from .jit import ONE, ZERO, jit_allocating
+from .jit import ONE, ZERO, jit_allocating, jit_part
 from .microkernel import tile_columns
 from .simd import VECTOR_BYTES, lanes, load, load_part, number, store, store_part, where
 
@@ -60,6 +60,7 @@ def _heads(start, stop, counter, q, k, v, out, batch, sizes, steps, how):
     packed_k, packed_v = np.empty(k_panels * width * columns, q.dtype), np.empty(v_panels * keys * columns, q.dtype)
     block = min(queries, QUERIES)
     scores, scratch = np.empty(block * keys, q.dtype), np.empty(ROWS * columns, q.dtype)
+    parts = np.empty(VECTOR_BYTES // q.itemsize, q.dtype)
     item = take(counter)
     while item < batch * heads:
         b, h = item // heads, item % heads
@@ -72,15 +73,15 @@ def _heads(start, stop, counter, q, k, v, out, batch, sizes, steps, how):
             end = ZERO, out, ZERO, out  # nothing is done to the sums
             multiply(ONE_PRODUCT, rows, keys, width, *left, packed_k, ZERO, *place, *end)
             for r in range(rows):
-                _softmax(scores, r * keys, keys, how)
+                _softmax(scores, r * keys, keys, parts, how)
             left, place = (scores, ZERO, keys, ONE), (out, to, o_row, columns, ZERO, scratch)
             multiply(ONE_PRODUCT, rows, value_width, keys, *left, packed_v, ZERO, *place, *end)
         item = take(counter)
 
 
-@jit_allocating
-def _softmax(x, at, n, how):
-    """x[at : at + n] = softmax(scale * x), in place; n fills a vector."""
+@jit_part
+def _softmax(x, at, n, parts, how):
+    """x[at : at + n] = softmax(scale * x), in place; n fills a vector, as does `parts`."""
     scale, largest, k = how
     lanes = VECTOR_BYTES // x.itemsize
     whole = n // lanes * lanes
@@ -88,7 +89,6 @@ def _softmax(x, at, n, how):
     for i in range(0, n, lanes):
         y = load(x, at + min(i, n - lanes)) * number(scale, some)
         some = where(y > some, y, some)
-    parts = np.empty(lanes, x.dtype)
     store(parts, ZERO, some)
     top = parts[0]
     for i in range(1, lanes):
