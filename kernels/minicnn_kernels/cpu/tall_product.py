@@ -45,16 +45,16 @@ def tall_launches(
 ) -> list[Launch]:
     """All flat; sizes: m, n, k, columns of a panel, and what is done to the sums (``microkernel.py``).
 
-    The groups of rows are handed out to the threads; or where these are few, the panels of W are shared out.
+    The groups of rows are handed out to the threads; or where these are few and the panels of W are not, those are shared out.
     """
     m, n, k, columns, _ = sizes
-    tiles = -(-m // ROWS)
-    by_rows = tiles >= TILES * get_num_threads()
+    tiles, panels = -(-m // ROWS), n // columns
+    by_rows = tiles >= min(TILES * get_num_threads(), 4 * panels)
     starts = _group_starts(tiles, get_num_threads() if by_rows else 1)
     arguments = starts, x, packed, bias, other, sizes, by_rows, how, out
     if by_rows:
         return handed_out(_product, starts.size - 1, *arguments)
-    return handed_out(_product, n // columns, *arguments, grain=max(1, GRAIN_FLOPS // (2 * m * columns * k)))
+    return handed_out(_product, panels, *arguments, grain=max(1, GRAIN_FLOPS // (2 * m * columns * k)))
 
 
 def _group_starts(tiles: int, threads: int) -> np.ndarray:
