@@ -45,7 +45,7 @@ def tall_launches(
 ) -> list[Launch]:
     """All flat; sizes: m, n, k, columns of a panel, and what is done to the sums (``microkernel.py``).
 
-    The groups of rows are handed out to the threads; or where these are few and the panels of W are not, those are shared out.
+    The groups of rows are handed out to the threads; or where tiles are few beside the panels of W, these are shared out.
     """
     m, n, k, columns, _ = sizes
     tiles, panels = -(-m // ROWS), n // columns
