@@ -113,6 +113,7 @@ def test_who_takes_what():
         ((16, 256, 4, 4), conv_winograd_few, conv_winograd_few),
         ((4, 256, 14, 14), conv_winograd_few, conv_winograd_few),
         ((8, 256, 14, 14), conv_winograd, conv_winograd_few),
+        ((16, 256, 28, 28), conv_winograd, conv_winograd),  # tiles that no cache would keep for the next panel
         ((64, 256, 56, 56), conv_winograd, conv_winograd),
     ]:
         assert conv.algorithm_of(shape, filters, *ones) is forward

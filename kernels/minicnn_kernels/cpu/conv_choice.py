@@ -22,9 +22,10 @@ LANES = SIMD.vector_bytes // 4  # of float32; the maps work on whole vectors of 
 DIRECT_CHANNELS, DIRECT_PATCH = 128, 1024
 # From so many filters on, Winograd maps them by vectors (``winograd_filters.py``), and goes through them panel by panel
 # where tiles are few: for each channel up to a quarter; for the gradient of the weights, whose sums are as many as the
-# mapped filters, up to 4. Images of 2x2 pixels have 9 points.
+# mapped filters, up to 4, if the tiles' numbers are below so many a point: each panel reads them all (19 MB and more took
+# up to half as long again). Images of 2x2 pixels have 9 points.
 MANY_FILTERS = 1 << 12
-FEW_TILES, FEW_TILES_SUMMED = 1 / 4, 4
+FEW_TILES, FEW_TILES_SUMMED, FEW_NUMBERS_SUMMED = 1 / 4, 4, 1 << 17
 PAIR_POINTS, PAIR_FILTER_MAP = 9, 110
 # Many filters and few pixels: up to so many pixels for each filter (and from so many weights on), it is faster to lay the
 # patches out in the filters' order than the filters in the patches'. What that costs, for a number of a patch; and what it
@@ -145,7 +146,9 @@ def few_tiles(x_shape: Sizes, weight_shape: Sizes, padding: Sizes, summing: bool
     n, _, h, w = x_shape
     h_out, w_out = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
     tiles = n * -(-h_out // 4) * -(-w_out // 4)
-    return 0 < tiles <= (FEW_TILES_SUMMED if summing else FEW_TILES) * min(weight_shape[:2])
+    if summing:
+        return 0 < tiles <= FEW_TILES_SUMMED * min(weight_shape[:2]) and tiles * weight_shape[1] < FEW_NUMBERS_SUMMED
+    return 0 < tiles <= FEW_TILES * min(weight_shape[:2])
 
 
 def is_pair(x_shape: Sizes, padding: Sizes) -> bool:
