@@ -189,7 +189,7 @@ class VisionTransformer(Module):
 
 
 def _stem(hidden_dim: int, patch_size: int, configs: Sequence[ConvStemConfig] | None) -> Conv2d | Sequential:
-    """What makes tokens of an image: (n, 3, h, w) -> (n, hidden_dim, h / patch_size, w / patch_size)."""
+    """What makes tokens of an image, ``hidden_dim`` channels at a ``patch_size``-th of the height and of the width."""
     if configs is None:
         return Conv2d(3, hidden_dim, patch_size, patch_size)
     layers: OrderedDict[str, Module] = OrderedDict()
