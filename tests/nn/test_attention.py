@@ -154,6 +154,7 @@ def test_repr_and_initial_values_are_torchs():
             r"key_padding_mask: expected",
         ),
         (lambda nn, m: nn.MultiheadAttention(4, 2)(*[m.ones(2, 4)] * 3, attn_mask=m.ones(3, 2, 2)), "num_heads = 2"),
+        (lambda nn, m: nn.MultiheadAttention(4, 2)(m.ones(2, 3, 4), *[m.ones(2, 1, 4)] * 2), "key: expected the batch"),
     ],
 )
 def test_refusals(call, match):
