@@ -14,7 +14,7 @@ import numpy as np
 
 from minicnn_kernels import backend_of, threads
 
-from ..autograd import Tensor
+from ..autograd import Tensor, enable_grad
 from ..ops.elementwise import Neg
 
 PRODUCT = 768  # side of the matrices: large enough that the edges cost nothing
@@ -69,6 +69,7 @@ def _copy(start: int, stop: int, source: np.ndarray, target: np.ndarray) -> None
     target[start:stop] = source[start:stop]  # NumPy lets the other threads run
 
 
+@enable_grad()
 def _overhead(repeats: int) -> tuple[float, float]:
     """Seconds an operation on one number, forward and backward."""
     x = Tensor(np.ones(1, np.float32)).requires_grad_()

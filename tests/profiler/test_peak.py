@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import minicnn as mc
 from minicnn.profiler import peak
 from minicnn_kernels import use_backend
 
@@ -20,6 +21,14 @@ def test_rates_are_work_by_time(monkeypatch):
     monkeypatch.setattr(peak, "best", lambda work, repeats: (work(), 0.5)[1])
     with use_backend("reference"):
         assert peak.measure_peak() == (4000.0, 4096.0, 0.5 / peak.CHAIN, 0.5 / peak.CHAIN)
+
+
+def test_it_can_be_measured_where_nothing_is_recorded(monkeypatch):
+    monkeypatch.setattr(peak, "PRODUCT", 10)
+    monkeypatch.setattr(peak, "COPY", 1 << 10)
+    with mc.no_grad():
+        assert peak.measure_peak(repeats=1).backward > 0
+        assert not mc.is_grad_enabled()
 
 
 def test_the_best_of_some_tries_after_one_that_does_not_count(monkeypatch):
