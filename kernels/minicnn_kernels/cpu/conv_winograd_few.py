@@ -28,13 +28,13 @@ import numpy as np
 from .. import workspace
 from ..threads import parallel_chunks, parallel_for, split
 from .conv_choice import PAIR_POINTS, is_pair
-from .conv_shared import GRAIN_FLOPS, Ending, Sizes, Window, ending, output_shape, window_of
+from .conv_shared import GRAIN_FLOPS, Sizes, Window, opposite_padding, output_shape, window_of
 from .conv_winograd import BIAS_POINT, _find_tile
 from .gemm import multiply, n_panels, tile_scratch
 from .jit import ONE, ZERO, jit, jit_part
 from .layout import contiguous, empty_channels_last, to_channels_last, to_logical
 from .memory import clear, copy
-from .microkernel import ADD_BIAS, ADD_OTHER, RECTIFY, tile_columns
+from .microkernel import tile_columns
 from .simd import lanes
 from .winograd_filters import PAD, POINTS, map_filters, map_filters_back, stage
 from .winograd_tiles import grad_tile, input_tile, output_tile, pair_grad_tile, pair_input_tile, pair_output_tile
@@ -57,7 +57,7 @@ def forward(
     """See ``conv.conv_forward``; 3x3 filters, stride, dilation and groups 1, whole vectors of channels."""
     window = window_of(x.shape, weight.shape[2:], stride, padding, dilation)
     out = empty_channels_last(output_shape(x.shape[0], weight.shape[0], window, 2), x.dtype)
-    _convolve(to_channels_last(x), weight, False, window, out, ending(out, bias))
+    _convolve(to_channels_last(x), weight, False, window, out, bias)
     return to_logical(out)
 
 
@@ -71,10 +71,10 @@ def backward_input(
     groups: int,
 ) -> np.ndarray:
     """See ``conv.conv_backward_input``."""
-    opposite = (2 - padding[0], 2 - padding[1])
+    opposite = opposite_padding(weight.shape[2:], padding, dilation)
     window = window_of(grad_out.shape, weight.shape[2:], stride, opposite, dilation)
     grad_x = empty_channels_last(input_shape, grad_out.dtype)
-    _convolve(to_channels_last(grad_out), weight, True, window, grad_x, ending(grad_x))
+    _convolve(to_channels_last(grad_out), weight, True, window, grad_x, None)
     return to_logical(grad_x)
 
 
@@ -105,7 +105,9 @@ def backward_weight(
     return grad_weight
 
 
-def _convolve(x: np.ndarray, weight: np.ndarray, turned: bool, window: Window, out: np.ndarray, end: Ending) -> None:
+def _convolve(
+    x: np.ndarray, weight: np.ndarray, turned: bool, window: Window, out: np.ndarray, bias: np.ndarray | None
+) -> None:
     """x (n, h, w, c), weight -> out (n, h_out, w_out, c_out). If `turned`, the filters are turned round and their channels
     exchanged: x is the gradient of their result, and out that of their input."""
     rows, channels, dtype = x.shape[-1], out.shape[-1], out.dtype
@@ -115,11 +117,10 @@ def _convolve(x: np.ndarray, weight: np.ndarray, turned: bool, window: Window, o
     scratch = [_scratch(points, tiles, block, channels, dtype) for _ in chunks]
     sizes = (points, tiles, channels, tile_columns(dtype), lanes(dtype), v_row, block)
     flat, out_flat = contiguous(weight).reshape(-1), out.reshape(-1)
-    bias_or_none = end[1] if end[0] & ADD_BIAS else np.empty(0, dtype)
+    added = np.empty(0, dtype) if bias is None else contiguous(bias)
 
     def run(index: int, start: int, stop: int) -> None:
-        arrays = (*scratch[index], bias_or_none)
-        _multiply_panels(start, stop, turned, window, sizes, v, flat, out_flat, *arrays, end[0], end[2])
+        _multiply_panels(start, stop, turned, window, sizes, v, flat, out_flat, *scratch[index], added)
 
     parallel_chunks(run, chunks)
 
@@ -183,9 +184,9 @@ def _map_images(start, stop, window, points, v_row, wide, x, v, edge):
 
 @jit
 def _multiply_panels(
-    start, stop, turned, window, sizes, v, weight, out, u, m, edge, stage, scratch, bias, ending, added
+    start, stop, turned, window, sizes, v, weight, out, u, m, edge, stage, scratch, bias
 ):  # fmt: skip
-    """Panels start .. stop of the result: out = A^T (sum_c U * V) A, ended."""
+    """Panels start .. stop of the result: out = A^T (sum_c U * V) A, plus the bias where there is one."""
     points, tiles, channels, columns, wide, v_row, block = sizes
     rows = window[3]
     v_point, u_point, m_point = v.size // points, u.size // points, m.size // points
@@ -202,12 +203,12 @@ def _multiply_panels(
                 *(batch, tiles, columns, depth, v, row, v_row, ONE, u, ZERO, m, ZERO, columns, columns, add, scratch),
                 *(ZERO, m, ZERO, m),
             )
-        _map_outputs(m, window, points, tiles, columns, wide, first, width, channels, out, edge, bias, ending, added)
+        _map_outputs(m, window, points, tiles, columns, wide, first, width, channels, out, edge, bias)
 
 
 @jit_part
-def _map_outputs(m, window, points, tiles, columns, wide, first, width, channels, out, edge, bias, ending, added):
-    """The pixels of all tiles, for the channels first .. first + width: A^T M A, ended."""
+def _map_outputs(m, window, points, tiles, columns, wide, first, width, channels, out, edge, bias):
+    """The pixels of all tiles, for the channels first .. first + width: A^T M A, with the bias."""
     h_out, w_out = window[5:7]
     down, across = (h_out + 3) // 4, (w_out + 3) // 4
     point = m.size // points
@@ -230,16 +231,6 @@ def _map_outputs(m, window, points, tiles, columns, wide, first, width, channels
             for i in range(0 if whole else height):
                 for j in range(breadth):
                     copy(edge, (4 * i + j) * columns, out, out_at + (i * w_out + j) * channels, width)
-        for pixel in range(height * breadth if ending & (ADD_OTHER | RECTIFY) else 0):
-            at = out_at + (pixel // breadth * w_out + pixel % breadth) * channels
-            numbers, addends = out[at : at + width], added[at : at + width]
-            if ending & ADD_OTHER:
-                for q in range(numbers.size):
-                    numbers[q] += addends[q]
-            if ending & RECTIFY:
-                for q in range(numbers.size):
-                    if numbers[q] < 0:  # a NaN is not, and stays
-                        numbers[q] = 0
 
 
 @jit

@@ -14,7 +14,7 @@ from minicnn.autograd import Tensor
 from minicnn.random import Generator
 
 from .batched import Batched, chain
-from .random_transform import called
+from .random_transform import in_turn
 
 
 class Compose:
@@ -29,9 +29,7 @@ class Compose:
         self.transforms = transforms
 
     def __call__(self, *inputs: Any) -> Any:
-        for transform in self.transforms:
-            inputs = called(transform, inputs)
-        return inputs if len(inputs) > 1 else inputs[0]
+        return in_turn(self.transforms, inputs)
 
     @property
     def batch(self) -> Batched | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..randomness import sample_generator
-from .random_transform import called, check_probability
+from .random_transform import check_probability, in_turn
 
 Transforms = Sequence[Callable[..., Any]]
 
@@ -46,10 +46,8 @@ class RandomApply(_Several):
         self.p = check_probability(p)
 
     def __call__(self, *inputs: Any) -> Any:
-        if sample_generator().uniform((1,), np.float64)[0] < self.p:
-            for transform in self.transforms:
-                inputs = called(transform, inputs)
-        return inputs if len(inputs) > 1 else inputs[0]
+        taken = sample_generator().uniform((1,), np.float64)[0] < self.p
+        return in_turn(self.transforms if taken else (), inputs)
 
     def _options(self) -> list[str]:
         return [f"p={self.p}"]
@@ -94,6 +92,5 @@ class RandomOrder(_Several):
     """
 
     def __call__(self, *inputs: Any) -> Any:
-        for which in sample_generator().permutation(len(self.transforms)):
-            inputs = called(self.transforms[which], inputs)
-        return inputs if len(inputs) > 1 else inputs[0]
+        order = sample_generator().permutation(len(self.transforms))
+        return in_turn((self.transforms[which] for which in order), inputs)

@@ -6,7 +6,7 @@ parameters of one image, `_apply` transforms n images by n parameters. Read next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,10 +70,12 @@ def on_tensor(image: Tensor, who: str, change: Callable[[np.ndarray], np.ndarray
     return Tensor(result.reshape(*shape[:-2], *result.shape[-2:]))
 
 
-def called(transform: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What a transform makes of one input, or of several together, as `MixUp` takes images and labels."""
-    result = transform(*inputs)
-    return result if len(inputs) > 1 else (result,)
+def in_turn(transforms: Iterable[Callable[..., Any]], inputs: tuple[Any, ...]) -> Any:
+    """What transforms, one after the other, make of an input, or of several, as `MixUp` takes images and labels."""
+    for transform in transforms:
+        result = transform(*inputs)
+        inputs = result if len(inputs) > 1 else (result,)
+    return inputs if len(inputs) > 1 else inputs[0]
 
 
 def check_probability(p: float) -> float:
